@@ -1,0 +1,7 @@
+"""``python -m cocket``."""
+
+import sys
+
+from cocket.cli import main
+
+sys.exit(main())

@@ -1,0 +1,45 @@
+"""What passes between a door and the pipeline: decoded rows, rejects, and the receipt after they are durable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cocket.core.batch import Array, Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that broke a rule. ``row`` counts from 0 in the body it came in; ``raw`` are its bytes as sent."""
+
+    row: int
+    field: str
+    rule: str
+    detail: str
+    raw: bytes
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A body after decoding: the good rows as a batch, ``rows`` their numbers in the body, and the rejects.
+
+    ``batch`` holds neither ``received_us`` nor ``time_quality``: the pipeline sets them.
+    """
+
+    batch: Batch
+    rows: Array
+    rejects: list[Reject] = field(default_factory=list)
+    source: str = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Answer to a body, given only after its rows are durable: accepted + duplicates + rejected = rows in."""
+
+    accepted: int
+    duplicates: int
+    rejects: list[Reject]
+
+    @property
+    def rejected(self) -> int:
+        """How many rows broke a rule."""
+        return len(self.rejects)

@@ -1,0 +1,59 @@
+"""Errors for the person who reads them: what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One broken rule in something that was given: ``path`` (field, index or JSON pointer), ``rule``, words."""
+
+    path: str
+    rule: str
+    detail: str
+
+
+@dataclass
+class CocketError(Exception):
+    """Base of every error that a person can cause and mend. ``detail`` is a whole sentence."""
+
+    detail: str
+    faults: list[Fault] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class Refused(CocketError):
+    """What was given breaks a rule (HTTP 422)."""
+
+
+class Malformed(CocketError):
+    """What was given cannot be read at all (HTTP 400)."""
+
+
+class NotFound(CocketError):
+    """Nothing of that name is known (HTTP 404)."""
+
+
+class Conflict(CocketError):
+    """It contradicts what is there: an overlap, an impossible transition, a stale version (HTTP 409)."""
+
+
+class TooLarge(CocketError):
+    """More bytes or rows than a door takes at once (HTTP 413)."""
+
+
+class Busy(CocketError):
+    """Over capacity for now; try again after ``retry_after_s`` (HTTP 429)."""
+
+    retry_after_s: int = 1
+
+
+class DataDamaged(CocketError):
+    """Stored data does not match its checksum or its schema; nothing was guessed."""
+
+
+class BadSetting(CocketError):
+    """A setting, rules file or mapping is wrong; names file, line or key."""

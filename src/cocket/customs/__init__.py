@@ -1,0 +1,1 @@
+"""The customs file: movements, bindings, zones and the alert's state machine."""

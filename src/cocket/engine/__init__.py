@@ -1,0 +1,1 @@
+"""Runs the pipeline: group commit in, alerts out, re-runs, checkpoints."""

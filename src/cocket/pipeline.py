@@ -1,0 +1,1 @@
+"""THE ordered list of detectors, nothing else."""

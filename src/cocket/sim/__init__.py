@@ -1,0 +1,1 @@
+"""The demo: real tracks, simulated declarations, seals and incidents, and the truth about them."""

@@ -1,0 +1,1 @@
+"""The HTTP doors, the live stream and the built control room."""

@@ -57,3 +57,7 @@ class DataDamaged(CocketError):
 
 class BadSetting(CocketError):
     """A setting, rules file or mapping is wrong; names file, line or key."""
+
+
+class Unavailable(CocketError):
+    """Cocket itself cannot do it now: the disk refuses, or it is shutting down (HTTP 503). Nothing was taken."""

@@ -1,0 +1,51 @@
+# The front door: `make demo` shows the machine at work, `make test` proves it.
+PYTHON ?= python3
+BIN := .venv/bin
+export NUMBA_CACHE_DIR ?= $(CURDIR)/.venv/numba-cache
+
+.PHONY: demo test lint bench soak ui docs clean lock coverage help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: .venv/.run ## start Cocket on real tracks and print its address
+	$(BIN)/cocket demo
+
+test: .venv/.dev ## all tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -q
+
+lint: .venv/.dev ## style, types, layers, known vulnerabilities
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	cd ui && PATH="$(CURDIR)/$(BIN):$$PATH" npm run check
+
+bench: .venv/.dev ## figures as ratios against baselines of the same run
+	$(BIN)/python -m bench.run
+
+soak: .venv/.dev ## long runs that are no part of make test
+	$(BIN)/python -m pytest -m soak -q
+
+ui: .venv/.run ## build the control room into the package
+	$(BIN)/python hatch_build.py
+
+docs: .venv/.dev ## write the generated pages of docs/ anew
+	$(BIN)/python docs/build.py
+
+lock: ## renew the lock files (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra build pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra build --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove what was made here
+	rm -rf .venv dist build src/cocket/web/static ui/node_modules .mypy_cache .ruff_cache .pytest_cache
+
+.venv/.python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cocket needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv && touch $@
+
+.venv/.run: .venv/.python requirements.lock pyproject.toml hatch_build.py $(shell find ui/src ui/package-lock.json 2>/dev/null)
+	test -f .venv/.dev || $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/.dev: .venv/.python requirements-dev.lock .venv/.run
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@

@@ -7,6 +7,7 @@ the machine (silence, overstay, the ages on screen) lives in the same time.
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -69,10 +70,28 @@ def rfc3339(us: int) -> str:
     return f"{text}.{fraction:06d}Z" if fraction else f"{text}Z"
 
 
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:(?P<second>[0-9]{2})(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
 def parse_rfc3339(text: str) -> int:
-    """UTC microseconds of an RFC 3339 time; a time without an offset is refused with ``ValueError``."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no UTC offset; write it as 2026-11-22T08:30:00Z")
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86400 + delta.seconds) * US + delta.microseconds
+    """UTC microseconds of an RFC 3339 date-time (section 5.6); digits beyond the microsecond are cut off.
+
+    ``ValueError`` says what is wrong; a time without an offset is refused. A leap second (``:60``) counts as the
+    first second of the next minute, for the scale that we keep has none.
+    """
+    found = _RFC3339.fullmatch(text)
+    if found is None:
+        what = "is no RFC 3339 date-time with an offset; write it as 2026-11-22T08:30:00Z"
+        raise ValueError(f"{text[:40]!r} {what}")
+    leap = found["second"] == "60"
+    if leap:
+        at = found.start("second")
+        text = f"{text[:at]}59{text[at + 2 :]}"
+    try:
+        moment = datetime.fromisoformat(text.upper())
+        delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{text[:40]!r} is no date and time: {error}") from error
+    return (delta.days * 86400 + delta.seconds + leap) * US + delta.microseconds

@@ -48,11 +48,6 @@ MIN_US: Final = -62_135_596_800_000_000
 MAX_US: Final = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z: nor later."""
 
-_RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-
-
 class _Broken(Exception):
     """Carries the fault out of a row."""
 
@@ -141,16 +136,10 @@ def unknown_field(name: str) -> str:
 def _time(value: Any) -> int:
     if not isinstance(value, str):
         raise _Broken("observed_at", "type", f"a time is text in RFC 3339, this is {_kind_of(value)}")
-    if not _RFC3339.fullmatch(value):
-        raise _Broken(
-            "observed_at",
-            "rfc3339",
-            f"{value[:40]!r} is no RFC 3339 date-time with an offset, as 2026-11-22T08:30:00Z",
-        )
     try:
-        moment = parse_rfc3339(value.upper())
-    except (ValueError, OverflowError) as error:
-        raise _Broken("observed_at", "rfc3339", f"{value[:40]!r}: {error}") from error
+        moment = parse_rfc3339(value)
+    except ValueError as error:
+        raise _Broken("observed_at", "rfc3339", str(error)) from error
     if not MIN_US <= moment <= MAX_US:
         raise _Broken("observed_at", "rfc3339", f"{value[:40]!r} lies outside the years 1 to 9999")
     return moment

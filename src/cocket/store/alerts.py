@@ -1,0 +1,481 @@
+"""Alerts, how far detection has come, and the detectors' snapshot: all three move in one transaction.
+
+A kill at any point therefore neither loses nor repeats an alert: after it, detection reads on from the snapshot's
+offset, and what it finds again changes nothing, for an alert's id is the same in every run.
+
+Who may call: anything from any thread. Writers queue on the file's lock; readers wait for nobody.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+
+from cocket.core.alerts import SEVERITIES, AlertChange
+from cocket.core.errors import Conflict, DataDamaged, NotFound
+from cocket.store import alert_pages
+from cocket.store.database import Database
+from cocket.store.snapshot import page_checksum
+from cocket.store.tables import alert_history, alerts, detection, snapshot_pages
+
+_CHUNK: Final = 500
+_RANK: Final = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+_KEYS: Final = ("began_key", "raised_key", "last_key")
+_MACHINE: Final = (
+    "severity",
+    "ended_us",
+    "raised_event_us",
+    "last_us",
+    "count",
+    "lat_deg",
+    "lon_deg",
+    "value",
+    "peak",
+    "threshold",
+    "unit",
+    "corridor",
+    "raised_key",
+    "last_key",
+    "says",
+)
+"""What a later run may say anew. What began it is in the id; ``raised_us`` and ``late`` keep their first values."""
+
+
+class AlertEvent(NamedTuple):
+    """One alert, new or changed, as it stands after the change numbered ``seq``."""
+
+    seq: int
+    alert: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The detectors' state as of ``offset`` of the log and ``applied_version`` of the reference data."""
+
+    offset: int
+    applied_version: int
+    pages: dict[str, bytes]
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many alerts there are. ``open`` and the two tables leave superseded ones out; ``total`` does not."""
+
+    total: int = 0
+    open: int = 0
+    superseded: int = 0
+    by_code: Counter[str] = field(default_factory=Counter)
+    by_state: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Closed:
+    """What people found on closing one code's alerts: the measured false-alarm rate is ``false / closed``."""
+
+    closed: int = 0
+    false: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+
+
+class AlertStore:
+    """The alerts in ``db`` (``cocket.sqlite``)."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._lock = threading.Lock()
+        self._reload()
+
+    def _reload(self) -> None:
+        with self._db.read() as connection:
+            self._state = connection.execute(detection.select()).one()
+            self._groups = _count(connection)
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        """A transaction; if it fails, what is remembered is read anew, for a failed commit may have been kept."""
+        try:
+            with self._db.write() as connection:
+                yield connection
+        except BaseException:
+            self._reload()
+            raise
+
+    # the machine's side
+
+    def apply(
+        self,
+        changes: Sequence[AlertChange],
+        offset: int | None,
+        *,
+        at_us: int,
+        pages: Mapping[str, bytes | None] | None = None,
+        applied_version: int | None = None,
+    ) -> list[AlertEvent]:
+        """Book what detection found up to ``offset``, in one transaction that is on the disk when it returns.
+
+        New alerts are inserted in state ``raised``. Known ones take the machine's part anew and keep ``raised_us``,
+        ``late`` and all that people said. ``superseded`` marks one with ``at_us`` and its reason; one that is
+        found to hold after all loses the mark. Only rows that changed get a new ``seq`` and are returned.
+
+        ``offset`` None leaves the offset alone. One that is behind the stored offset means that the log is being
+        read again after a crash: the stored alerts are further already, and ``changes`` are left out, so that no
+        alert goes back to an earlier state and forth again. ``pages`` (None deletes one) make the snapshot
+        stand for ``offset``; ``applied_version`` is the last change of reference data that was taken in.
+        """
+        with self._lock:
+            with self._write() as connection:
+                state = connection.execute(detection.select()).one()
+                behind = offset is not None and offset < state.offset
+                rows = [] if behind else _merge(connection, changes, state.seq, at_us)
+                _upsert(connection, rows)
+                new = {
+                    "offset": state.offset if offset is None else max(offset, state.offset),
+                    "applied_version": state.applied_version if applied_version is None else applied_version,
+                    "seq": state.seq + len(rows),
+                }
+                if pages is not None:
+                    if offset is None:
+                        raise ValueError("a snapshot stands for an offset of the log; give it")
+                    _write_pages(connection, pages)
+                    new["snapshot_offset"] = offset
+                    new["snapshot_version"] = new["applied_version"]
+                connection.execute(detection.update().values(new))
+                after = connection.execute(detection.select()).one()
+            self._state, self._groups = after, _regroup(self._groups, rows)
+        return [AlertEvent(row["seq"], alert_pages.plain(row)) for row, _ in rows]
+
+    def offset(self) -> int:
+        """How far the log is detected."""
+        return int(self._state.offset)
+
+    def applied_version(self) -> int:
+        """The last change of reference data that detection took in."""
+        return int(self._state.applied_version)
+
+    def snapshot_offset(self) -> int:
+        """What the snapshot stands for: the log behind it is needed to start again. 0 without one."""
+        return int(self._state.snapshot_offset)
+
+    def load_snapshot(self) -> Snapshot:
+        """The last snapshot, each page checked; ``DataDamaged`` names a page that does not match."""
+        with self._db.read() as connection:
+            state = connection.execute(detection.select()).one()
+            pages = {}
+            for row in connection.execute(snapshot_pages.select()):
+                if page_checksum(row.name, row.body) != row.checksum:
+                    raise DataDamaged(
+                        f"snapshot page {row.name!r} in {self._db.path} does not match its checksum; "
+                        "restore the folder from a copy, or let `cocket doctor --forget-snapshot` drop it"
+                    )
+                pages[row.name] = row.body
+        return Snapshot(state.snapshot_offset, state.snapshot_version, pages)
+
+    def forget_snapshot(self) -> None:
+        """Drop the snapshot: the next start reads the log from its first offset, if it still has it."""
+        with self._lock:
+            with self._write() as connection:
+                connection.execute(snapshot_pages.delete())
+                connection.execute(detection.update().values(snapshot_offset=0, snapshot_version=0))
+                after = connection.execute(detection.select()).one()
+            self._state = after
+
+    # people's side
+
+    def act(
+        self,
+        alert_id: str,
+        *,
+        expected_version: int | None,
+        by: str,
+        at_us: int,
+        to: str,
+        note: str | None = None,
+        cause: str | None = None,
+        triage: str | None = None,
+        acknowledged_by: str | None = None,
+    ) -> AlertEvent:
+        """Write one step of the alert machine (which decides; this only keeps): row, history and event at once.
+
+        None leaves ``cause``, ``triage`` and ``acknowledged_by`` as they were. ``Conflict`` if somebody acted since
+        ``expected_version``, ``NotFound`` if there is no such alert.
+        """
+        with self._lock:
+            with self._write() as connection:
+                old = connection.execute(alerts.select().where(alerts.c.id == alert_id)).mappings().first()
+                if old is None:
+                    raise NotFound(f"there is no alert {alert_id!r}")
+                if expected_version is not None and old["version"] != expected_version:
+                    raise Conflict(
+                        f"alert {alert_id} is at version {old['version']}, not {expected_version}: somebody acted on it "
+                        f"in between (it is {old['state']!r} now); read it again"
+                    )
+                seq = connection.execute(sa.select(detection.c.seq)).scalar_one() + 1
+                new = {**old, "seq": seq, "state": to, "version": old["version"] + 1}
+                given = {"cause": cause, "triage": triage, "acknowledged_by": acknowledged_by}
+                new.update({name: value for name, value in given.items() if value is not None})
+                connection.execute(alerts.update().where(alerts.c.id == alert_id).values(new))
+                connection.execute(
+                    alert_history.insert().values(
+                        alert_id=alert_id,
+                        at_us=at_us,
+                        by=by,
+                        from_state=old["state"],
+                        to_state=to,
+                        note=note,
+                        cause=cause,
+                        triage=triage,
+                    )
+                )
+                connection.execute(detection.update().values(seq=seq))
+                after = connection.execute(detection.select()).one()
+            self._state, self._groups = after, _regroup(self._groups, [(new, dict(old))])
+        return AlertEvent(seq, alert_pages.plain(new))
+
+    # reading
+
+    def get(self, alert_id: str) -> dict[str, Any] | None:
+        """One alert with its ``history``, oldest step first; None if there is none of that id."""
+        with self._db.read() as connection:
+            row = connection.execute(alerts.select().where(alerts.c.id == alert_id)).mappings().first()
+            if row is None:
+                return None
+            steps = connection.execute(
+                alert_history.select()
+                .where(alert_history.c.alert_id == alert_id)
+                .order_by(alert_history.c.id)
+            )
+            history = [
+                {
+                    "at_us": s.at_us,
+                    "by": s.by,
+                    "from": s.from_state,
+                    "to": s.to_state,
+                    "note": s.note,
+                    "cause": s.cause,
+                    "triage": s.triage,
+                }
+                for s in steps
+            ]
+        return {**alert_pages.plain(row), "history": history}
+
+    def page(
+        self, filters: Mapping[str, Any], cursor: str | None, limit: int, order: str = "newest"
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Alerts that match ``filters``, ``limit`` at most, and the cursor of the next page (None at the end).
+
+        ``order`` is ``newest`` (raised last first) or ``urgent`` (worst severity first, then newest). Filters:
+        ``code``, ``severity``, ``state`` (lists), ``mrn``, ``device_id``, ``equipment_id``, ``since_us``,
+        ``until_us`` (of ``raised_us``, until exclusive), ``open`` (not ended, not superseded, not closed), ``superseded``. A cursor that was
+        not ours raises ``Malformed``.
+        """
+        query = alert_pages.query(filters, cursor, order).limit(limit + 1)
+        with self._db.read() as connection:
+            rows = [alert_pages.plain(row) for row in connection.execute(query).mappings()]
+        more = alert_pages.cursor_of(rows[limit - 1], order) if len(rows) > limit else None
+        return rows[:limit], more
+
+    def of_journeys(self, journeys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Every alert of these journeys (``binding_key``), superseded ones too, by id."""
+        found: dict[str, dict[str, Any]] = {}
+        with self._db.read() as connection:
+            for i in range(0, len(journeys), _CHUNK):
+                query = alerts.select().where(alerts.c.journey.in_(journeys[i : i + _CHUNK]))
+                found.update({r["id"]: alert_pages.plain(r) for r in connection.execute(query).mappings()})
+        return found
+
+    def open_of(self, mrns: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """By movement: how many alerts are open and the worst severity among them; movements without are absent."""
+        found: dict[str, tuple[int, str]] = {}
+        with self._db.read() as connection:
+            for i in range(0, len(mrns), _CHUNK):
+                query = (
+                    sa.select(alerts.c.mrn, sa.func.count(), sa.func.max(alerts.c.rank))
+                    .where(alerts.c.mrn.in_(mrns[i : i + _CHUNK]), alert_pages.OPEN)
+                    .group_by(alerts.c.mrn)
+                )
+                for mrn, count, rank in connection.execute(query):
+                    found[mrn] = (count, SEVERITIES[rank])
+        return found
+
+    def events_after(self, seq: int, limit: int = 1000) -> list[AlertEvent]:
+        """Every alert that changed after ``seq``, once, as it stands now, in the order of the latest changes."""
+        query = alerts.select().where(alerts.c.seq > seq).order_by(alerts.c.seq).limit(limit)
+        with self._db.read() as connection:
+            return [
+                AlertEvent(row["seq"], alert_pages.plain(row)) for row in connection.execute(query).mappings()
+            ]
+
+    def first_event_seq(self) -> int:
+        """The oldest ``seq`` to resume from: always 0, for each alert keeps its latest change for ever."""
+        return 0
+
+    def last_event_seq(self) -> int:
+        """The newest ``seq``; a larger one was not given by this folder."""
+        return int(self._state.seq)
+
+    def counts(self) -> Counts:
+        """How many alerts there are, from memory."""
+        found = Counts()
+        for (code, state, is_open, is_superseded), n in self._groups.items():
+            found.total += n
+            if is_superseded:
+                found.superseded += n
+                continue
+            found.open += n * is_open
+            found.by_code[code] += n
+            found.by_state[state] += n
+        return found
+
+    def false_alarms(self) -> dict[str, Closed]:
+        """By code: how many alerts people closed, how many of them as false, and with which causes."""
+        query = (
+            sa.select(alerts.c.code, alerts.c.triage, alerts.c.cause, sa.func.count())
+            .where(alerts.c.state == "closed", alerts.c.superseded_us.is_(None))
+            .group_by(alerts.c.code, alerts.c.triage, alerts.c.cause)
+        )
+        found: dict[str, Closed] = {}
+        with self._db.read() as connection:
+            for code, triage, cause, n in connection.execute(query):
+                closed = found.setdefault(code, Closed())
+                closed.closed += n
+                closed.false += n * (triage == "false")
+                closed.causes[cause or ""] += n
+        return found
+
+
+Group = tuple[str, str, bool, bool]
+Changed = tuple[dict[str, Any], dict[str, Any] | None]
+
+
+def _group(row: Mapping[str, Any]) -> Group:
+    superseded = row["superseded_us"] is not None
+    return (
+        row["code"],
+        row["state"],
+        row["ended_us"] is None and not superseded and row["state"] != "closed",
+        superseded,
+    )
+
+
+def _count(connection: sa.Connection) -> Counter[Group]:
+    ended, superseded = alerts.c.ended_us.is_not(None), alerts.c.superseded_us.is_not(None)
+    query = sa.select(alerts.c.code, alerts.c.state, ended, superseded, sa.func.count()).group_by(
+        alerts.c.code, alerts.c.state, ended, superseded
+    )
+    found: Counter[Group] = Counter()
+    for code, state, is_ended, is_superseded, n in connection.execute(query):
+        is_open = not is_ended and not is_superseded and state != "closed"
+        found[code, state, is_open, bool(is_superseded)] += n
+    return found
+
+
+def _regroup(groups: Counter[Group], rows: Sequence[Changed]) -> Counter[Group]:
+    new = groups.copy()
+    for row, old in rows:
+        if old is not None:
+            new[_group(old)] -= 1
+        new[_group(row)] += 1
+    return new
+
+
+def _merge(connection: sa.Connection, changes: Sequence[AlertChange], seq: int, at_us: int) -> list[Changed]:
+    """The rows to write, each with what it was: only those that differ from what is stored, the last per id."""
+    latest = {change.id: change for change in changes}
+    known: dict[str, dict[str, Any]] = {}
+    ids = list(latest)
+    for i in range(0, len(ids), _CHUNK):
+        query = alerts.select().where(alerts.c.id.in_(ids[i : i + _CHUNK]))
+        known.update({row["id"]: dict(row) for row in connection.execute(query).mappings()})
+    rows: list[Changed] = []
+    for change in latest.values():
+        old = known.get(change.id)
+        row = _row(change, at_us) if old is None else _renewed(old, change, at_us)
+        if row != old:
+            seq += 1
+            rows.append(({**row, "seq": seq}, old))
+    return rows
+
+
+def _value(value: Any) -> Any:
+    """As SQL takes and gives it back: no NumPy scalar, and null for NaN."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _row(change: AlertChange, at_us: int) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        name: _value(getattr(change, name))
+        for name in alerts.c.keys()  # noqa: SIM118 - a collection, not a dict
+        if hasattr(change, name)
+    }
+    row.update({name: alert_pages.signed(int(getattr(change, name))) for name in _KEYS})
+    row.update(
+        rank=_RANK[change.severity],
+        superseded_us=None if change.superseded is None else at_us,
+        superseded_reason=change.superseded,
+        state="raised",
+        triage=None,
+        cause=None,
+        acknowledged_by=None,
+        version=1,
+    )
+    return row
+
+
+def _renewed(old: dict[str, Any], change: AlertChange, at_us: int) -> dict[str, Any]:
+    row = {**old, **{name: _value(getattr(change, name)) for name in _MACHINE}}
+    row.update({name: alert_pages.signed(int(getattr(change, name))) for name in _KEYS})
+    row["rank"] = _RANK[change.severity]
+    row["superseded_reason"] = change.superseded
+    if change.superseded is None:
+        row["superseded_us"] = None
+    elif old["superseded_us"] is None:
+        row["superseded_us"] = at_us
+    return row
+
+
+_NEW = alerts.insert()
+_RENEW = (
+    alerts.update()
+    .where(alerts.c.id == sa.bindparam("the_id"))
+    .values(
+        {
+            name: sa.bindparam(f"new_{name}")
+            for name in ("seq", "rank", "superseded_us", "superseded_reason", "began_key", *_MACHINE)
+        }
+    )
+)
+
+
+def _upsert(connection: sa.Connection, rows: Sequence[Changed]) -> None:
+    new = [row for row, old in rows if old is None]
+    renewed = [
+        {"the_id": row["id"], **{f"new_{name}": value for name, value in row.items()}}
+        for row, old in rows
+        if old is not None
+    ]
+    if new:
+        connection.execute(_NEW, new)
+    if renewed:
+        connection.execute(_RENEW, renewed)
+
+
+def _write_pages(connection: sa.Connection, pages: Mapping[str, bytes | None]) -> None:
+    names = list(pages)
+    for i in range(0, len(names), _CHUNK):
+        connection.execute(snapshot_pages.delete().where(snapshot_pages.c.name.in_(names[i : i + _CHUNK])))
+    written = [
+        {"name": name, "checksum": page_checksum(name, body), "body": body}
+        for name, body in pages.items()
+        if body is not None
+    ]
+    if written:
+        connection.execute(snapshot_pages.insert(), written)

@@ -1,0 +1,78 @@
+"""The quarantine: every row that broke a rule, with its raw bytes, its source and the rule.
+
+It can be looked at and replayed after a fix; nothing leaves it, a row only becomes ``replayed`` or ``discarded``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cocket.core.errors import Malformed, NotFound
+from cocket.store.database import Database
+from cocket.store.tables import quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One refused row: ``row`` counts from 0 in the body it came in, ``raw`` are its bytes as sent."""
+
+    received_us: int
+    source: str
+    row: int
+    field: str
+    rule: str
+    detail: str
+    raw: bytes
+
+    def values(self) -> dict[str, Any]:
+        """As a row of the table, held."""
+        return {
+            "received_us": self.received_us,
+            "source": self.source,
+            "row": self.row,
+            "field": self.field,
+            "rule": self.rule,
+            "detail": self.detail,
+            "raw": self.raw,
+            "state": "held",
+        }
+
+
+class Quarantine:
+    """Reading and settling the quarantine in ``db``; any thread may. ``Log.append`` writes it."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def quarantined(
+        self, limit: int, cursor: str | None = None, rule: str | None = None, state: str | None = None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Newest first, and the cursor of the next page, None at the end. ``Malformed`` on a bad cursor."""
+        query = quarantine.select().order_by(quarantine.c.id.desc()).limit(limit + 1)
+        if cursor is not None:
+            if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+                raise Malformed(f"{cursor!r} is no cursor of this list")
+            query = query.where(quarantine.c.id < int(cursor))
+        if rule is not None:
+            query = query.where(quarantine.c.rule == rule)
+        if state is not None:
+            query = query.where(quarantine.c.state == state)
+        with self._db.read() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        return rows[:limit], str(rows[limit - 1]["id"]) if len(rows) > limit else None
+
+    def quarantined_row(self, row_id: int) -> dict[str, Any] | None:
+        """One row with its raw bytes; None if there is none of that number."""
+        with self._db.read() as connection:
+            row = connection.execute(quarantine.select().where(quarantine.c.id == row_id)).mappings().first()
+        return None if row is None else dict(row)
+
+    def settle_quarantined(self, row_id: int, state: Literal["replayed", "discarded"]) -> None:
+        """Say what became of a row. ``NotFound`` if there is none of that number."""
+        with self._db.write() as connection:
+            done = connection.execute(
+                quarantine.update().where(quarantine.c.id == row_id).values(state=state)
+            )
+            if not done.rowcount:
+                raise NotFound(f"the quarantine holds no row {row_id}")

@@ -1,0 +1,215 @@
+"""Every table of the two SQLite files, as SQLAlchemy Core knows them.
+
+``log.sqlite`` holds what came in (log, quarantine, totals) and which history files there are;
+``cocket.sqlite`` holds what was made of it and what people said (alerts, reference data, detection state).
+The migrations in ``store/migrations`` create them; ``tests/store`` checks that both say the same.
+Times are UTC microseconds. 64-bit keys are kept as signed integers, for SQL knows no others.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+log_metadata = MetaData()
+main_metadata = MetaData()
+
+entries = Table(
+    "entries",
+    log_metadata,
+    Column("offset", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("tick_us", BigInteger),
+    Column("n", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+"""One row per group commit (an Arrow IPC stream in a zstd frame, ``size`` bytes when unpacked) or tick.
+``checksum`` covers every other column."""
+
+totals = Table(
+    "totals",
+    log_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last_offset", BigInteger, nullable=False),
+    Column("observations", BigInteger, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("compacted_offset", BigInteger, nullable=False),
+)
+"""One row, id 1: running sums since the folder was made; trimming does not touch them."""
+
+quarantine = Table(
+    "quarantine",
+    log_metadata,
+    Column("id", Integer, primary_key=True),
+    Column("received_us", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Index("quarantine_rule", "rule", "id"),
+)
+
+history_files = Table(
+    "history_files",
+    log_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("min_us", BigInteger, nullable=False),
+    Column("max_us", BigInteger, nullable=False),
+    Column("oldest_us", BigInteger, nullable=False),
+    Column("newest_us", BigInteger, nullable=False),
+    Column("hours", LargeBinary, nullable=False),
+    Column("footer_checksum", LargeBinary, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),
+)
+"""The Parquet files that count. ``min_us``/``max_us`` bound event time, ``oldest_us``/``newest_us`` age (the
+later of event time and receipt); ``hours`` lists the event hours present (int32, little-endian; empty: any)."""
+
+documents = Table(
+    "documents",
+    main_metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("doc", JSON, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("changed_at_us", BigInteger, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("corridor", Text),
+    Column("is_open", Boolean),
+    Index("documents_corridor", "corridor"),
+)
+"""Zones, corridors, offices, devices, movements, rules. ``corridor`` and ``is_open`` (no ``arrived_at``) are
+drawn out of movements, for filtering."""
+
+bindings = Table(
+    "bindings",
+    main_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("device_id", Text, nullable=False),
+    Column("equipment_id", Text, nullable=False),
+    Column("mrn", Text, nullable=False),
+    Column("from_us", BigInteger, nullable=False),
+    Column("to_us", BigInteger),
+    Column("by", Text, nullable=False),
+    Index("bindings_device", "device_id", "from_us"),
+    Index("bindings_mrn", "mrn"),
+    Index("bindings_equipment", "equipment_id"),
+)
+
+changes = Table(
+    "changes",
+    main_metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+)
+"""Who changed which reference data, when, from what to what. Rows are only ever added."""
+
+alerts = Table(
+    "alerts",
+    main_metadata,
+    Column("id", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("journey", Text, nullable=False),
+    Column("mrn", Text, nullable=False),
+    Column("equipment_id", Text, nullable=False),
+    Column("device_id", Text, nullable=False),
+    Column("subject", Text),
+    Column("began_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger),
+    Column("raised_event_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("raised_us", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("lat_deg", Float),
+    Column("lon_deg", Float),
+    Column("value", Float),
+    Column("peak", Float),
+    Column("threshold", Float),
+    Column("unit", Text, nullable=False),
+    Column("corridor", Text),
+    Column("began_key", BigInteger, nullable=False),
+    Column("raised_key", BigInteger, nullable=False),
+    Column("last_key", BigInteger, nullable=False),
+    Column("says", Text, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("superseded_us", BigInteger),
+    Column("superseded_reason", Text),
+    Column("state", Text, nullable=False),
+    Column("triage", Text),
+    Column("cause", Text),
+    Column("acknowledged_by", Text),
+    Column("version", Integer, nullable=False),
+    Index("alerts_seq", "seq"),
+    Index("alerts_newest", "raised_us", "id"),
+    Index("alerts_urgent", "rank", "raised_us", "id"),
+    Index("alerts_journey", "journey"),
+    Index("alerts_mrn", "mrn"),
+    Index("alerts_device", "device_id"),
+)
+"""One row per alert. ``seq`` numbers its latest change; ``rank`` is severity as a number, worst highest."""
+
+alert_history = Table(
+    "alert_history",
+    main_metadata,
+    Column("id", Integer, primary_key=True),
+    Column("alert_id", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("from_state", Text, nullable=False),
+    Column("to_state", Text, nullable=False),
+    Column("note", Text),
+    Column("cause", Text),
+    Column("triage", Text),
+    Index("alert_history_alert", "alert_id", "id"),
+)
+"""What people did with an alert. Rows are only ever added."""
+
+detection = Table(
+    "detection",
+    main_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("applied_version", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("snapshot_offset", BigInteger, nullable=False),
+    Column("snapshot_version", BigInteger, nullable=False),
+)
+"""One row, id 1: how far the log and the changes are detected, and what the snapshot stands for."""
+
+snapshot_pages = Table(
+    "snapshot_pages",
+    main_metadata,
+    Column("name", Text, primary_key=True),
+    Column("checksum", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The detectors' state as of ``detection.snapshot_offset``."""

@@ -1,0 +1,143 @@
+import type {
+  Alert,
+  AlertDetail,
+  AlertPatch,
+  Demo,
+  Device,
+  DeviceLast,
+  GeoCollection,
+  Health,
+  Ingest,
+  MovementDetail,
+  MovementSummary,
+  Office,
+  Page,
+  QuarantineItem,
+  Stats,
+  Track,
+} from './types';
+
+export const BASE = '/api/v1';
+
+/** The server answered, and said no: an RFC 9457 problem document, or what could be read of one. */
+export class ApiProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail: string,
+    readonly errors: { path?: string; rule?: string; detail?: string }[] = [],
+  ) {
+    super(detail || title);
+    this.name = 'ApiProblem';
+  }
+}
+
+/** No answer came: the line is down, the server is gone, or the answer took too long. */
+export class NoAnswer extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause));
+    this.name = 'NoAnswer';
+  }
+}
+
+export type Query = Record<string, string | number | boolean | string[] | null | undefined>;
+
+export function withQuery(path: string, query: Query): string {
+  const params = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
+    if (value === null || value === undefined || value === '') continue;
+    if (Array.isArray(value)) for (const one of value) params.append(key, one);
+    else params.append(key, String(value));
+  }
+  const text = params.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+const ANSWER_WITHIN_MS = 20_000;
+
+async function problemOf(response: Response): Promise<ApiProblem> {
+  let body: unknown = null;
+  try {
+    body = await response.json();
+  } catch {
+    // Not JSON (a proxy's page, an empty body): the status alone has to speak.
+  }
+  const found = (body ?? {}) as { title?: string; detail?: unknown; errors?: [] };
+  const detail = typeof found.detail === 'string' ? found.detail : '';
+  return new ApiProblem(
+    response.status,
+    found.title ?? `HTTP ${response.status}`,
+    detail,
+    found.errors ?? [],
+  );
+}
+
+/** One request. Raises ApiProblem when the server refused, NoAnswer when it did not answer. */
+export async function request<T>(
+  path: string,
+  options: { method?: string; body?: unknown; signal?: AbortSignal } = {},
+): Promise<T> {
+  const patience = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  const signal = options.signal ? AbortSignal.any([options.signal, patience]) : patience;
+  let response: Response;
+  try {
+    response = await fetch(BASE + path, {
+      method: options.method ?? 'GET',
+      headers: {
+        accept: 'application/json',
+        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      body: options.body === undefined ? null : JSON.stringify(options.body),
+      signal,
+    });
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new NoAnswer(error);
+  }
+  if (!response.ok) throw await problemOf(response);
+  try {
+    return (await response.json()) as T;
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new NoAnswer(error);
+  }
+}
+
+const part = encodeURIComponent;
+
+export const api = {
+  health: (signal?: AbortSignal) => request<Health>('/health', { signal }),
+  stats: () => request<Stats>('/stats'),
+  alerts: (query: Query, signal?: AbortSignal) =>
+    request<Page<Alert>>(withQuery('/alerts', query), { signal }),
+  alert: (id: string, signal?: AbortSignal) =>
+    request<AlertDetail>(`/alerts/${part(id)}`, { signal }),
+  patchAlert: (id: string, patch: AlertPatch) =>
+    request<Alert>(`/alerts/${part(id)}`, { method: 'PATCH', body: patch }),
+  movements: (query: Query, signal?: AbortSignal) =>
+    request<Page<MovementSummary>>(withQuery('/movements', query), { signal }),
+  movement: (mrn: string, signal?: AbortSignal) =>
+    request<MovementDetail>(`/movements/${part(mrn)}`, { signal }),
+  track: (mrn: string, maxPoints: number, signal?: AbortSignal) =>
+    request<Track>(
+      withQuery(`/movements/${part(mrn)}/track`, { max_points: maxPoints, format: 'geojson' }),
+      { signal },
+    ),
+  device: (id: string, signal?: AbortSignal) =>
+    request<Device>(`/devices/${part(id)}`, { signal }),
+  deviceLast: (id: string, signal?: AbortSignal) =>
+    request<DeviceLast>(`/devices/${part(id)}/last`, { signal }),
+  zones: (signal?: AbortSignal) => request<GeoCollection>('/zones', { signal }),
+  corridors: (signal?: AbortSignal) => request<GeoCollection>('/corridors', { signal }),
+  offices: (signal?: AbortSignal) => request<Page<Office>>('/offices?limit=500', { signal }),
+  quarantine: (query: Query, signal?: AbortSignal) =>
+    request<Page<QuarantineItem>>(withQuery('/quarantine', query), { signal }),
+  quarantined: (id: string, signal?: AbortSignal) =>
+    request<QuarantineItem>(`/quarantine/${part(id)}`, { signal }),
+  replay: (id: string, row?: unknown) =>
+    request<Ingest>(`/quarantine/${part(id)}/replay`, {
+      method: 'POST',
+      body: row === undefined ? {} : { row },
+    }),
+  demo: (signal?: AbortSignal) => request<Demo>('/demo', { signal }),
+};

@@ -1,0 +1,38 @@
+import type { Alert } from '../api/types';
+import { number, withNamedUnit } from '../format/measure';
+import { isKey, message, type Locale, type Params } from './message';
+
+/** The name of an alert's kind; a kind this page does not know yet is shown by its code. */
+export function codeName(locale: Locale, code: string): string {
+  const key = `code.${code}`;
+  return isKey(key) ? message(locale, key) : code;
+}
+
+/**
+ * An alert in one sentence of the page's language, from its code and its facts. The server's own
+ * sentence is used for a kind this page does not know.
+ */
+export function alertSentence(locale: Locale, alert: Alert): string {
+  const base = `says.${alert.code}`;
+  if (!isKey(base)) return alert.says;
+  const params: Params = {
+    equipment: alert.equipment_id ?? alert.device_id ?? alert.mrn ?? '—',
+  };
+  const facts = alert.facts;
+  const zone = facts?.zone ?? alert.subject;
+  if (zone) params['zone'] = zone;
+  const { value, unit } = facts ?? { value: null, unit: null };
+  // A value without a unit is a plain count; only the wrong passwords are counted.
+  const measured =
+    unit && unit !== 'count' && unit !== 'tries'
+      ? withNamedUnit(value, unit, locale)
+      : value !== null && alert.code === 'wrong-password'
+        ? number(value, locale)
+        : null;
+  if (measured !== null) params['value'] = measured;
+  for (const fact of ['value', 'zone'] as const) {
+    const key = `${base}.${fact}`;
+    if (params[fact] !== undefined && isKey(key)) return message(locale, key, params);
+  }
+  return message(locale, base, params);
+}

@@ -1,0 +1,68 @@
+import { api } from '../api/client';
+import type { Demo, GeoCollection, Health, Office } from '../api/types';
+import { clock } from './clock.svelte';
+
+const EMPTY: GeoCollection = { type: 'FeatureCollection', features: [] };
+
+/** What changes rarely: the server's own facts, zones, corridors, offices, and the demonstration. */
+class World {
+  health = $state.raw<Health | null>(null);
+  demo = $state.raw<Demo | null>(null);
+  zones = $state.raw<GeoCollection>(EMPTY);
+  corridors = $state.raw<GeoCollection>(EMPTY);
+  offices = $state.raw<Office[]>([]);
+  trouble = $state.raw<Error | null>(null);
+  #again: ReturnType<typeof setTimeout> | null = null;
+
+  async start(): Promise<void> {
+    try {
+      const health = await api.health();
+      clock.configure(health.clock.kind, health.clock.speed);
+      clock.hear(health.now);
+      this.health = health;
+      this.trouble = null;
+      if (health.demo) void this.#followDemo();
+      await this.readMap();
+    } catch (error) {
+      this.trouble = error instanceof Error ? error : new Error(String(error));
+      this.#again ??= setTimeout(() => {
+        this.#again = null;
+        void this.start();
+      }, 4_000);
+    }
+  }
+
+  async readMap(): Promise<void> {
+    const [zones, corridors, offices] = await Promise.all([
+      api.zones(),
+      api.corridors(),
+      api.offices(),
+    ]);
+    this.zones = zones;
+    this.corridors = corridors;
+    this.offices = offices.items;
+  }
+
+  office(id: string | null): string | null {
+    if (!id) return null;
+    return this.offices.find((office) => office.id === id)?.name ?? id;
+  }
+
+  zone(id: string | null): string | null {
+    if (!id) return null;
+    const found = this.zones.features.find((zone) => String(zone.id) === id);
+    return (found?.properties['name'] as string | undefined) ?? id;
+  }
+
+  async #followDemo(): Promise<void> {
+    try {
+      this.demo = await api.demo();
+    } catch {
+      // The strip keeps its last word; the line's own banner says that the server is gone.
+    }
+    if (!this.demo?.finished || !this.demo.table)
+      setTimeout(() => void this.#followDemo(), 3_000);
+  }
+}
+
+export const world = new World();

@@ -12,8 +12,8 @@ class AlertChange:
     """The full machine-made part of one alert, new or changed; people's part (state, triage) is the store's.
 
     ``*_us`` are UTC microseconds, ``*_key`` the observation keys that prove it (``core.keys``); ``value`` is what
-    was measured when it was raised, ``peak`` the worst since, both in ``unit``; ``raised_us`` is our clock,
-    ``raised_event_us`` the event time at which the condition had lasted long enough.
+    was measured when it was raised, ``peak`` the worst so far (seen at ``peak_us``), both in ``unit``;
+    ``raised_us`` is our clock, ``raised_event_us`` the event time at which the condition had lasted long enough.
     """
 
     id: str
@@ -40,6 +40,8 @@ class AlertChange:
     began_key: int
     raised_key: int
     last_key: int
+    peak_us: int
+    peak_key: int
     says: str
     late: bool = False
     superseded: str | None = None

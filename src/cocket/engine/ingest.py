@@ -1,0 +1,205 @@
+"""From the doors to the log: one writer thread, group commit.
+
+Bodies that arrive while one commit is being fsynced wait together and go into the next: that is the group. A
+body's receipt is given only after the commit that holds its rows has returned. Duplicates are folded and rejects
+are booked in the same transaction, so that rows in = observations + duplicates + rejects at every moment.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from cocket.core.batch import Array, Batch, Texts, concat
+from cocket.core.clock import Clock
+from cocket.core.config import Ingest as IngestSettings
+from cocket.core.doors import Decoded, Receipt
+from cocket.core.errors import Busy, CocketError, Unavailable
+from cocket.core.keys import observation_keys
+from cocket.core.schema import TIME_AHEAD_US, TIME_EPOCH_US, TIME_QUALITIES
+from cocket.store.dedupe import Seen
+from cocket.store.log import Log, Quarantined
+
+DEVICE, AHEAD, BEFORE_2010 = (TIME_QUALITIES.index(q) for q in ("device", "ahead", "before-2010"))
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A body that waits for the log, and the promise to answer it."""
+
+    decoded: Decoded
+    promise: Future[Receipt]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time that passed, on its way into the log."""
+
+    tick_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one commit put into the log: an offset, and its rows (None for a tick) with their keys."""
+
+    offset: int
+    batch: Batch | None
+    keys: Array | None
+    tick_us: int | None
+
+
+class Ingest:
+    """The writer. ``submit`` and ``tick`` may be called from any thread; ``committed`` is called on the writer's."""
+
+    def __init__(
+        self,
+        log: Log,
+        seen: Seen,
+        clock: Clock,
+        settings: IngestSettings,
+        committed: Callable[[Committed], None],
+    ) -> None:
+        self._log = log
+        self._seen = seen
+        self._clock = clock
+        self._settings = settings
+        self._committed = committed
+        self._queue: queue.SimpleQueue[Waiting | Tick | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._rows_waiting = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="cocket-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then end. Later submissions are refused."""
+        with self._lock:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows taken from the doors and not yet durable."""
+        return self._rows_waiting
+
+    def submit(self, decoded: Decoded) -> Future[Receipt]:
+        """Queue a body; the future gives its receipt once it is durable. Raises ``Busy`` when too much waits."""
+        rows = decoded.batch.n + len(decoded.rejects)
+        promise: Future[Receipt] = Future()
+        with self._lock:
+            if self._closed:
+                raise Unavailable("Cocket is shutting down; send it again when it is back")
+            if self._rows_waiting and self._rows_waiting + rows > self._settings.queue_rows:
+                raise Busy(
+                    f"{self._rows_waiting} observations wait for the disk; send this body again in a second"
+                )
+            self._rows_waiting += rows
+            self._queue.put(Waiting(decoded, promise))
+        return promise
+
+    def tick(self, tick_us: int) -> None:
+        """Queue a tick behind what already waits."""
+        with self._lock:
+            if not self._closed:
+                self._queue.put(Tick(tick_us))
+
+    def _run(self) -> None:
+        item = self._queue.get()
+        while item is not None:
+            if isinstance(item, Tick):
+                self._write_tick(item)
+                item = self._queue.get()
+                continue
+            group = [item]
+            rows = item.decoded.batch.n
+            item = self._poll()
+            while isinstance(item, Waiting) and rows < self._settings.group_rows:
+                group.append(item)
+                rows += item.decoded.batch.n
+                item = self._poll()
+            self._write(group)
+            if item is _EMPTY:
+                item = self._queue.get()
+
+    def _poll(self) -> Waiting | Tick | None:
+        try:
+            return self._queue.get_nowait()
+        except queue.Empty:
+            return _EMPTY
+
+    def _write_tick(self, tick: Tick) -> None:
+        try:
+            offset = self._log.append_tick(tick.tick_us)
+        except (CocketError, OSError):
+            return  # the disk refuses: bodies are told so; a later tick says all that this one would have
+        self._committed(Committed(offset, None, None, tick.tick_us))
+
+    def _write(self, group: list[Waiting]) -> None:
+        rows = sum(w.decoded.batch.n + len(w.decoded.rejects) for w in group)
+        try:
+            done, receipts = self._append([w.decoded for w in group])
+        except Exception as error:  # noqa: BLE001 - whatever the disk or the database says, the senders are told
+            self._seen.rollback()
+            failure = Unavailable(f"the log could not be written ({error}); nothing was taken, send it again")
+            for waiting in group:
+                waiting.promise.set_exception(failure)
+        else:
+            if done.batch is not None:
+                self._committed(done)
+            for waiting, receipt in zip(group, receipts, strict=True):
+                waiting.promise.set_result(receipt)
+        finally:
+            with self._lock:
+                self._rows_waiting -= rows
+
+    def _append(self, bodies: list[Decoded]) -> tuple[Committed, list[Receipt]]:
+        now = self._clock.now_us()
+        for body in bodies:
+            if body.batch.texts("source") is None:
+                body.batch.columns["source"] = Texts.constant(body.source, body.batch.n)
+        batch = concat([body.batch for body in bodies])
+        observed = batch.filled("observed_us")
+        keys = observation_keys(batch)
+        repeated = self._seen.fold(observed, keys)
+        offset = self._log.append(
+            self._kept(batch, observed, repeated, now),
+            received_us=now,
+            duplicates=int(repeated.sum()),
+            rejects=[
+                Quarantined(now, body.source, r.row, r.field, r.rule, r.detail, r.raw)
+                for body in bodies
+                for r in body.rejects
+            ],
+        )
+        self._seen.commit()
+        receipts, at = [], 0
+        for body in bodies:
+            twice = int(repeated[at : at + body.batch.n].sum())
+            receipts.append(Receipt(body.batch.n - twice, twice, body.rejects))
+            at += body.batch.n
+        return Committed(offset, self._last, keys[~repeated] if repeated.any() else keys, None), receipts
+
+    def _kept(self, batch: Batch, observed: Array, repeated: Array, now: int) -> Batch:
+        quality = np.full(batch.n, DEVICE, np.int8)
+        quality[observed > now + TIME_AHEAD_US] = AHEAD
+        quality[observed < TIME_EPOCH_US] = BEFORE_2010
+        batch.columns["received_us"] = np.full(batch.n, now, np.int64)
+        batch.columns["time_quality"] = quality
+        self._last = batch.take(~repeated) if repeated.any() else batch
+        return self._last
+
+
+class _Empty:
+    """Nothing waits."""
+
+
+_EMPTY = _Empty()

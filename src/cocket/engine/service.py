@@ -1,0 +1,194 @@
+"""The running machine: one data folder, its writer, its detectors, its compactor. What the doors talk to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Self
+
+from cocket.core.clock import Clock
+from cocket.core.config import Settings
+from cocket.core.doors import Decoded, Receipt
+from cocket.core.errors import Busy
+from cocket.core.rules import Rules
+from cocket.core.rules import load as load_rules
+from cocket.customs.reference import ReferenceDesk
+from cocket.engine.compactor import Compactor
+from cocket.engine.hub import Hub
+from cocket.engine.ingest import Ingest
+from cocket.engine.live import Live
+from cocket.engine.runner import Runner
+from cocket.engine.world import RULES_ID
+from cocket.pipeline import DETECTORS
+from cocket.store.folder import DataFolder
+
+_RATE_S = 5.0
+_TRUSTED_SPAN = 1
+
+
+class Service:
+    """Open it, use it from any thread, close it. ``with Service.open(...) as service`` does all three."""
+
+    def __init__(self, folder: DataFolder, clock: Clock, settings: Settings) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.settings = settings
+        self.hub = Hub()
+        self.reference = ReferenceDesk(folder.reference, clock)
+        self._take_rules_file()
+        self._runner = Runner(folder, clock, settings.detect, self.hub, DETECTORS, self._emit_tick)
+        self._ingest = Ingest(folder.log, folder.seen, clock, settings.ingest, self._runner.committed)
+        self._compactor = Compactor(folder, clock, settings.history, lambda: self._runner.offset)
+        self._rate = (time.monotonic(), folder.log.totals().observations, 0.0)
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock, settings: Settings | None = None) -> Service:
+        """Open or make the data folder and start. Raises ``CocketError`` where the folder is refused."""
+        folder = DataFolder.open(path)
+        try:
+            service = cls(folder, clock, settings or Settings())
+        except BaseException:
+            folder.close()
+            raise
+        service._start()
+        return service
+
+    def _start(self) -> None:
+        self._ingest.start()
+        self._runner.start()
+        self._compactor.start()
+
+    def close(self) -> None:
+        """Write what waits, save a checkpoint, let go of the folder."""
+        self._compactor.stop()
+        self._ingest.stop()
+        self._runner.stop()
+        self.folder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # observations
+
+    def submit(self, decoded: Decoded) -> Future[Receipt]:
+        """Take a decoded body; the future gives its receipt once it is durable.
+
+        Raises ``Busy`` when too much waits for the disk or for the detectors: nothing was taken, send it again.
+        """
+        lag = self._runner.lag
+        if lag > self.settings.ingest.max_lag_rows:
+            raise Busy(
+                f"{lag} observations wait for the detectors; send this body again later", retry_after_s=5
+            )
+        return self._ingest.submit(decoded)
+
+    def _emit_tick(self, tick_us: int) -> None:
+        self._ingest.tick(tick_us)
+
+    def wait_detected(self, timeout_s: float) -> bool:
+        """Wait until everything stored is detected; False when the time is over first."""
+        end = time.monotonic() + timeout_s
+        while self.lag:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.005)
+        return True
+
+    # what is declared
+
+    def reference_changed(self) -> None:
+        """Tell the detectors that something declared was changed and is stored."""
+        self._runner.reference_changed()
+
+    def check_rules(self, document: dict[str, Any]) -> None:
+        """Raises ``Refused`` naming each fault of a rules document in its JSON form."""
+        Rules.from_doc(document, DETECTORS)
+
+    def rules_defaults(self) -> dict[str, Any]:
+        """Every detector's default thresholds, in the JSON form of the rules."""
+        return {
+            "defaults": {
+                d.name: {
+                    p.name: list(p.default) if isinstance(p.default, tuple) else p.default
+                    for p in d.all_params()
+                }
+                for d in DETECTORS
+            }
+        }
+
+    def _take_rules_file(self) -> None:
+        if not self.settings.detect.rules:
+            return
+        rules = load_rules(Path(self.settings.detect.rules), DETECTORS)
+        self.folder.reference.put(
+            "rules", RULES_ID, rules.to_doc(), by="rules file", at_us=self.clock.now_us()
+        )
+
+    # reading
+
+    @property
+    def failure(self) -> str | None:
+        """Why the detectors do not run at the moment, in words; None when all is well."""
+        return None if self._runner.failure is None else str(self._runner.failure)
+
+    @property
+    def lag(self) -> int:
+        """What is stored and not yet detected; a declaration not yet taken in and a journey to be run again count 1."""
+        return self._runner.lag
+
+    @property
+    def rows_waiting(self) -> int:
+        """Observations that wait for the disk."""
+        return self._ingest.rows_waiting
+
+    @property
+    def state_bytes(self) -> int:
+        """Memory of the detectors' state."""
+        return self._runner.state_bytes
+
+    def stats(self) -> dict[str, Any]:
+        """The figures of /stats, without ``now``."""
+        totals = self.folder.log.totals()
+        counts = self.folder.alerts.counts()
+        return {
+            "observations": totals.observations,
+            "duplicates": totals.duplicates,
+            "rejected": totals.rejected,
+            "lag_observations": self.lag,
+            "alerts": counts.total,
+            "open_alerts": counts.open,
+            "alerts_by_code": dict(counts.by_code),
+            "movements": self.folder.reference.count("movement"),
+            "devices": self.folder.reference.count("device"),
+            "rate_per_s": self._rate_per_s(totals.observations),
+        }
+
+    def _rate_per_s(self, observations: int) -> float:
+        since, before, rate = self._rate
+        now = time.monotonic()
+        if now - since >= _RATE_S:
+            rate = (observations - before) / (now - since)
+            self._rate = (now, observations, rate)
+        return round(rate, 1)
+
+    def brief(self, device_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The newest observation of each device in a few columns, from memory."""
+        return self._runner.devices.brief(device_ids)
+
+    def last(self, device_id: str) -> dict[str, Any] | None:
+        """The newest observation of a device by event time, whole; reads history."""
+        brief = self.brief([device_id]).get(device_id)
+        if brief is None:
+            return None
+        at = brief["observed_us"]
+        batch = self.folder.history.rows([(device_id, at, at + _TRUSTED_SPAN)])
+        return batch.row(batch.n - 1) if batch.n else None
+
+    def live(self, bbox: tuple[float, float, float, float] | None, zoom: float, since: int) -> Live:
+        """Where everything is, by map window; see ``LiveMap.view``."""
+        return self._runner.live.view(bbox, zoom, since, self.clock.now_us())

@@ -129,7 +129,7 @@ for (let i = 0; i < OBJECTS; i += 1) {
   });
 }
 const positionOf = (m, ms) => {
-  const turn = ((ms - START) / m.period + m.phase) % 2;
+  const turn = ((((ms - START) / m.period + m.phase) % 2) + 2) % 2;
   const back = turn > 1;
   const at = along(LINES[m.corridor], back ? 2 - turn : turn);
   const still = m.state === 'silent' || m.ended;

@@ -51,7 +51,7 @@ export function duration(seconds: Maybe<number>, locale: string): string | null 
   if (whole < 3_600) return `${number(Math.floor(whole / 60), locale)}${NARROW}min`;
   if (whole < 86_400) {
     const minutes = Math.floor((whole % 3_600) / 60);
-    return `${Math.floor(whole / 3_600)}${NARROW}h${minutes ? `${NARROW}${String(minutes).padStart(2, '0')}` : ''}`;
+    return `${Math.floor(whole / 3_600)}${NARROW}h${minutes ? `${NARROW}${minutes}${NARROW}min` : ''}`;
   }
   const hours = Math.floor((whole % 86_400) / 3_600);
   const days = number(Math.floor(whole / 86_400), locale);

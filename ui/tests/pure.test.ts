@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { boundsOf } from '../src/map/bounds';
+import { graticule } from '../src/map/ground';
+import { mercator } from '../src/map/marks';
+import { clipLine, clipRing } from '../src/map/outline';
+import { clampScale } from '../src/map/scale';
+import { indexAt, lastKnown, sealLevels } from '../src/plots/replay';
+import { parseRoute, to } from '../src/state/address';
+import { shownValue } from '../src/views/observation';
+
+describe('the map', () => {
+  it('cuts rings to a box', () => {
+    const square = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]];
+    const cut = clipRing(square, [5, 5, 20, 20]);
+    expect(boundsOf([{ type: 'Polygon', coordinates: [cut] }])).toEqual([5, 5, 10, 10]);
+    expect(clipRing(square, [20, 20, 30, 30])).toEqual([]);
+    expect(cut[0]).toEqual(cut.at(-1));
+  });
+
+  it('keeps the parts of a line that touch a box', () => {
+    expect(clipLine([[0, 0], [1, 0], [9, 0], [10, 0]], [0, -1, 2, 1])).toEqual([[[0, 0], [1, 0], [9, 0]]]);
+    expect(clipLine([[0, 5], [10, 5]], [0, -1, 2, 1])).toEqual([]);
+  });
+
+  it('has a scale bar of a round length that is true', () => {
+    const { px, metres } = clampScale(0, 10);
+    expect([1, 2, 5]).toContain(metres / 10 ** Math.floor(Math.log10(metres)));
+    expect(px).toBeLessThanOrEqual(96);
+    expect(metres / px).toBeCloseTo(40_075_016.686 / (512 * 1_024), 0);
+  });
+
+  it('projects as MapLibre does', () => {
+    expect(mercator(0, 0)).toEqual([0.5, 0.5]);
+    expect(mercator(180, 85.051129)[1]).toBeCloseTo(0, 6);
+  });
+
+  it('draws a graticule of a bounded number of lines at any zoom', () => {
+    for (let zoom = 0; zoom <= 17; zoom += 1) {
+      const half = 180 / 2 ** zoom;
+      const lines = graticule(zoom, 114 - half, 22 - half / 2, 114 + half, 22 + half / 2).features.length;
+      expect(lines).toBeGreaterThan(1);
+      expect(lines).toBeLessThan(90);
+    }
+  });
+});
+
+describe('the replay', () => {
+  it('finds the last observation at or before a moment', () => {
+    expect(indexAt([10, 20, 30], 9)).toBe(-1);
+    expect(indexAt([10, 20, 30], 20)).toBe(1);
+    expect(indexAt([10, 20, 30], 99)).toBe(2);
+    expect(lastKnown([5, null, null], 2)).toEqual({ value: 5, at: 0 });
+    expect(lastKnown([null], 0)).toBeNull();
+  });
+
+  it('never takes an unknown seal for a locked one', () => {
+    const columns = { observed_at: ['', '', '', ''], locked: [true, null, false, true], rope_cut: [false, null, null, true] };
+    expect(sealLevels(columns as never)).toEqual([0, null, 1, 2]);
+  });
+});
+
+describe('addresses', () => {
+  it('round-trip, also with odd names', () => {
+    expect(parseRoute('/')).toEqual({ page: 'live', alert: null, vehicle: null });
+    const link = new URL(to.live({ alert: 'a&b' }), 'http://x');
+    expect(parseRoute(link.pathname, link.search)).toMatchObject({ alert: 'a&b' });
+    expect(parseRoute(new URL(to.movement('26CN/1 é'), 'http://x').pathname)).toEqual({ page: 'movement', mrn: '26CN/1 é' });
+    expect(parseRoute('/devices/D-1')).toEqual({ page: 'device', id: 'D-1' });
+    expect(parseRoute('/nowhere').page).toBe('lost');
+  });
+});
+
+describe('a value of an observation', () => {
+  it('carries its unit, and stays unknown when it is', () => {
+    expect(shownValue('speed_mps', 10, 'en', 'yes', 'no')).toContain('km/h');
+    expect(shownValue('battery_pct', 0, 'en', 'yes', 'no')).toContain('0');
+    expect(shownValue('locked', false, 'en', 'yes', 'no')).toBe('no');
+    expect(shownValue('locked', null, 'en', 'yes', 'no')).toBeNull();
+  });
+});

@@ -311,7 +311,7 @@ def checksum(
 def prepare(batch: Batch, keys: Array | None = None) -> Prepared:
     """Encode a batch for ``Log.append``: an Arrow IPC stream in one zstd frame (RFC 8878). Any thread may."""
     sink = pa.BufferOutputStream()
-    record = _only_used(batch).to_arrow()
+    record = only_used(batch).to_arrow()
     with pa.ipc.new_stream(sink, record.schema) as writer:
         writer.write_batch(record)
     stream = sink.getvalue()
@@ -330,7 +330,7 @@ def decode(blob: bytes, size: int, where: str) -> Batch:
         raise DataDamaged(f"{where} is no Arrow stream ({error})") from error
 
 
-def _only_used(batch: Batch) -> Batch:
+def only_used(batch: Batch) -> Batch:
     """Drop text values that no row uses where they outnumber the rows: a batch may share a far larger table."""
     columns = dict(batch.columns)
     for name, data in batch.columns.items():

@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
-        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("min_us", sa.BigInteger(), nullable=False),
         sa.Column("max_us", sa.BigInteger(), nullable=False),
         sa.Column("oldest_us", sa.BigInteger(), nullable=False),

@@ -1,0 +1,86 @@
+"""A data folder, opened: one process at a time.
+
+    cocket.lock      held while a process has the folder open
+    log.sqlite       what came in: log, quarantine, sums, list of history files
+    cocket.sqlite    what was made of it: alerts, reference data, detection state
+    history/         observations in Parquet
+
+``docs/stores.md`` says of each what happens if it is lost, and what one who can write to it could do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cocket.core.batch import Array
+from cocket.store import tables
+from cocket.store.alerts import AlertStore
+from cocket.store.database import Database, FolderRefused
+from cocket.store.dedupe import DEFAULT_BUDGET_BYTES, Seen
+from cocket.store.history import History
+from cocket.store.log import Log
+from cocket.store.reference import Reference
+
+LOG_PAGE_BYTES = 16_384
+"""SQLite page of the log: its rows are blobs of tens of kilobytes."""
+
+
+class DataFolder:
+    """Everything that is kept, in one folder. Each part says who may call it at once."""
+
+    def __init__(self, path: Path, lock: FileLock, *, seen_bytes: int) -> None:
+        self.path = path
+        self._lock = lock
+        self._opened: list[Database] = []
+        try:
+            log_db = Database(path / "log.sqlite", "log", tables.log_metadata, page_size=LOG_PAGE_BYTES)
+            self._opened.append(log_db)
+            main_db = Database(path / "cocket.sqlite", "main", tables.main_metadata)
+            self._opened.append(main_db)
+            self.log = Log(log_db)
+            self.history = History(path / "history", log_db, self.log)
+            self.log.follow(self.history.remember)
+            self.seen = Seen(self._stored_keys, budget_bytes=seen_bytes)
+            self.reference = Reference(main_db)
+            self.alerts = AlertStore(main_db)
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def open(
+        cls, path: Path | str, *, create: bool = True, seen_bytes: int = DEFAULT_BUDGET_BYTES
+    ) -> DataFolder:
+        """Open a data folder, made if it is not there and ``create`` is set.
+
+        ``FolderRefused`` if another process has it open, a newer version wrote it, or it is something else;
+        ``DataDamaged`` if a file in it is. What the log holds beyond the history is read into memory.
+        """
+        path = Path(path)
+        known = (path / "log.sqlite").exists()
+        if not known and not create:
+            raise FolderRefused(f"{path} is no data folder: it holds no log.sqlite")
+        if path.exists() and not path.is_dir():
+            raise FolderRefused(f"{path} is a file, not a data folder; choose another place by --data")
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / "cocket.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise FolderRefused(
+                f"another process has the data folder {path} open; stop it first, or choose another place by --data"
+            ) from error
+        return cls(path, lock, seen_bytes=seen_bytes)
+
+    def _stored_keys(self, hours: Sequence[int]) -> tuple[Array, Array]:
+        self.log.settle()
+        return self.history.hour_keys(hours)
+
+    def close(self) -> None:
+        """Let go of the folder. What was acknowledged is safe without this."""
+        for db in self._opened:
+            db.close()
+        self._lock.release()

@@ -1,0 +1,351 @@
+"""History: every observation, sorted by device and time, in Parquet files and, for the newest, in memory.
+
+The compactor turns log entries into files (written aside, fsynced, renamed, the folder fsynced, and only then
+registered, together with how far the log is compacted); files of one size are merged eight to one. A file that is
+not registered does not count, so a kill at any point leaves what was, or what was to be.
+
+Who may call: ``find``, ``rows``, ``hour_keys`` and ``sql`` from any thread at any time, without waiting for the
+others; ``compact``, ``merge`` and ``expire`` from any thread, one at a time (they queue); ``remember`` is the log's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+
+from cocket.core.batch import Array, Batch, ColumnData, Texts
+from cocket.core.errors import DataDamaged
+from cocket.core.keys import observation_keys
+from cocket.store.database import Database
+from cocket.store.log import Entry, Log, only_used
+from cocket.store.parquet import HOUR_US, Facts, FileWriter, HistoryFile, ages, rows_of, slabs
+from cocket.store.rows import Rows, as_table, in_order, join
+from cocket.store.spans import Spans
+from cocket.store.tables import history_files, totals
+from cocket.store.tail import Piece, Tail
+
+FILE_ROWS: Final = 1_000_000
+"""Rows of one compaction step, and of one slab while merging: what is held in memory at once."""
+
+TAIL_ROWS: Final = 2_000_000
+"""Above this the log is compacted before its rest is read into memory at the start."""
+
+_FAN: Final = 8
+_TOP_LEVEL: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What there was at one moment: files, and the tail behind them."""
+
+    files: tuple[HistoryFile, ...]
+    compacted: int
+
+
+class History:
+    """The history in ``folder``, registered in ``db`` (``log.sqlite``), of the observations in ``log``."""
+
+    def __init__(self, folder: Path, db: Database, log: Log) -> None:
+        self.folder = folder
+        self._db = db
+        self._log = log
+        self._swap = threading.Lock()
+        self._work = threading.Lock()
+        self._pins: Counter[Path] = Counter()
+        self._gone: set[Path] = set()
+        self.tail = Tail()
+        folder.mkdir(exist_ok=True)
+        for path in folder.glob("*.tmp"):
+            path.unlink()
+        self._view = self._registered()
+        named = [int(p.stem) for p in folder.glob("*.parquet") if p.stem.isdigit()]
+        self._next_id = max([f.file_id for f in self._view.files] + named, default=0) + 1
+        self.tail.last_offset = self._view.compacted
+        self._recover()
+
+    def _registered(self) -> _View:
+        with self._db.read() as connection:
+            compacted = connection.execute(sa.select(totals.c.compacted_offset)).scalar_one()
+            rows = connection.execute(history_files.select().order_by(history_files.c.id)).mappings().all()
+        names = [f.name for f in fields(Facts)]
+        files = tuple(
+            HistoryFile(self.folder / r["name"], r["id"], r["level"], Facts(**{n: r[n] for n in names}))
+            for r in rows
+        )
+        return _View(files, compacted)
+
+    def _recover(self) -> None:
+        """Bring the rest of the log into memory; more than memory should hold is compacted first."""
+        while self._log.rows_after(self.compacted_offset) > TAIL_ROWS:
+            self._compact_step(self._log.last_offset())
+        after = self.compacted_offset
+        while entries := self._log.read(after):
+            for entry in entries:
+                self.remember(entry)
+            after = entries[-1].offset
+
+    def remember(self, entry: Entry, keys: Array | None = None) -> None:
+        """Take a log entry into the tail. ``Log.append`` does it; once more changes nothing."""
+        if entry.batch is not None:
+            self.tail.add(entry.batch, observation_keys(entry.batch) if keys is None else keys, entry.offset)
+
+    @property
+    def compacted_offset(self) -> int:
+        """The files hold the log up to and with this offset."""
+        return self._view.compacted
+
+    @property
+    def files(self) -> tuple[HistoryFile, ...]:
+        """The files that count."""
+        return self._view.files
+
+    # reading
+
+    @contextmanager
+    def _pinned(
+        self, upto_offset: int | None = None
+    ) -> Iterator[tuple[_View, list[Piece], list[str], dict[str, int]]]:
+        """Files and tail as of one moment; no file of it is deleted meanwhile."""
+        with self._swap:
+            view = self._view
+            pieces, devices, codes = self.tail.pieces(view.compacted, upto_offset)
+            self._pins.update(f.path for f in view.files)
+        try:
+            yield view, pieces, devices, codes
+        finally:
+            with self._swap:
+                self._pins.subtract(f.path for f in view.files)
+                self._sweep()
+
+    def _sweep(self) -> None:
+        for path in [p for p in self._gone if self._pins[p] <= 0]:
+            path.unlink(missing_ok=True)
+            self._gone.discard(path)
+            del self._pins[path]
+
+    def find(
+        self,
+        wanted: Sequence[tuple[str, int, int]],
+        *,
+        columns: Sequence[str] | None = None,
+        upto_offset: int | None = None,
+    ) -> Rows:
+        """Every observation of the spans (device, from, to), event time in [from, to), as the log stood at ``upto_offset``.
+
+        Sorted by device, event time, sequence (null first), key; spans may overlap, a row comes once. ``columns``
+        limits what is read (device, event time and sequence always are). Damage raises ``DataDamaged``.
+        """
+        if not wanted:
+            return join([])
+        spans = Spans.of(wanted)
+        if columns is not None:
+            columns = list(dict.fromkeys(("device_id", "observed_us", "sequence", *columns)))
+        parts: list[Rows] = []
+        with self._pinned(upto_offset) as (view, pieces, devices, codes):
+            for file in view.files:
+                groups = file.groups_of(spans.devices, spans.min_us, spans.max_us)
+                parts.extend(self._from_file(file, groups, spans, columns, upto_offset))
+            known = spans.table(codes, len(devices))
+            for piece in pieces:
+                chosen = spans.choose(known, piece.device, piece.observed_us)
+                if len(chosen):
+                    parts.append(_from_piece(piece.take(chosen), devices, columns))
+        return in_order(join(parts))
+
+    def _from_file(
+        self,
+        file: HistoryFile,
+        groups: Array,
+        spans: Spans,
+        columns: Sequence[str] | None,
+        upto_offset: int | None,
+    ) -> Iterator[Rows]:
+        for record in file.read(groups.tolist(), columns):
+            device = record.column("device_id")
+            table = spans.table_of(device.dictionary.to_pylist())
+            observed = record.column("observed_us").cast(pa.int64()).to_numpy()
+            chosen = spans.choose(table, device.indices.to_numpy(), observed)
+            if upto_offset is not None and len(chosen):
+                chosen = chosen[record.column("offset").to_numpy()[chosen] <= upto_offset]
+            if len(chosen):
+                yield rows_of(record.take(pa.array(chosen)))
+
+    def rows(self, wanted: Sequence[tuple[str, int, int]], *, columns: Sequence[str] | None = None) -> Batch:
+        """As ``find``, the observations alone."""
+        return self.find(wanted, columns=columns).batch
+
+    def hour_keys(self, hours: Sequence[int]) -> tuple[Array, Array]:
+        """Event time and key of every stored observation of these hours (event time // one hour)."""
+        wanted = np.unique(np.array(hours, np.int64))
+        times: list[Array] = []
+        keys: list[Array] = []
+        with self._pinned() as (view, pieces, _, _):
+            for file in view.files:
+                if not file.has_hours(hours):
+                    continue
+                low, high = int(wanted[0]) * HOUR_US, (int(wanted[-1]) + 1) * HOUR_US
+                for record in file.read(file.groups_at(low, high).tolist(), ["observed_us"]):
+                    observed = record.column("observed_us").cast(pa.int64()).to_numpy()
+                    chosen = np.flatnonzero(np.isin(observed // HOUR_US, wanted))
+                    times.append(observed[chosen])
+                    keys.append(record.column("key").to_numpy()[chosen])
+            for piece in pieces:
+                chosen = np.flatnonzero(np.isin(piece.observed_us // HOUR_US, wanted))
+                times.append(piece.observed_us[chosen])
+                keys.append(piece.keys[chosen])
+        if not times:
+            return np.empty(0, np.int64), np.empty(0, np.uint64)
+        return np.concatenate(times), np.concatenate(keys)
+
+    def sql(self, query: str) -> pa.Table:
+        """Run a query of DuckDB's SQL over the view ``observations`` (files and tail, with ``key`` and ``offset``).
+
+        Nothing else can be read or written by it. Errors are DuckDB's own.
+        """
+        import duckdb
+
+        with self._pinned() as (view, pieces, devices, _), duckdb.connect() as connection:
+            tail = join([_from_piece(piece, devices, None) for piece in pieces])
+            connection.register("tail_rows", as_table(tail))
+            sources = ["SELECT * FROM tail_rows"]
+            if view.files:
+                connection.execute("SET VARIABLE files = $1", [[str(f.path) for f in view.files]])
+                sources.append("SELECT * FROM read_parquet(getvariable('files'), union_by_name => true)")
+            connection.execute(f"CREATE VIEW observations AS {' UNION ALL BY NAME '.join(sources)}")
+            connection.execute("SET allowed_directories = [$1]", [str(self.folder)])
+            connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+            found = connection.sql(query)
+            return pa.table({}) if found is None else found.to_arrow_table()
+
+    # the compactor's side
+
+    def compact(self, upto_offset: int) -> int:
+        """Turn the log entries up to and with ``upto_offset`` into files; returns how many rows were written."""
+        with self._work:
+            rows = 0
+            while self.compacted_offset < min(upto_offset, self._log.last_offset()):
+                rows += self._compact_step(upto_offset)
+            return rows
+
+    def _compact_step(self, upto_offset: int) -> int:
+        entries = [e for e in self._log.read(self.compacted_offset, FILE_ROWS) if e.offset <= upto_offset]
+        if not entries or entries[0].offset != self.compacted_offset + 1:
+            raise DataDamaged(
+                f"the log entry at offset {self.compacted_offset + 1} is missing in {self._db.path}; "
+                "restore the folder from a copy"
+            )
+        rows = join(
+            [
+                Rows(e.batch, observation_keys(e.batch), np.full(e.n, e.offset, np.int64))
+                for e in entries
+                if e.batch is not None
+            ]
+        )
+        new = self._write([in_order(rows)], list(rows.batch.columns), 0)
+        self._replace(new, (), entries[-1].offset)
+        self.tail.drop(entries[-1].offset)
+        return rows.batch.n
+
+    def merge(self) -> int:
+        """Merge eight files of one size into one, as often as there are eight; returns how many rows were rewritten."""
+        with self._work:
+            rows = 0
+            for level in range(_TOP_LEVEL):
+                while len(same := [f for f in self.files if f.level == level]) >= _FAN:
+                    merged = same[:_FAN]
+                    columns = [name for f in merged for name in f.columns()]
+                    self._replace(self._write(slabs(merged, FILE_ROWS), columns, level + 1), merged, None)
+                    rows += sum(f.facts.rows for f in merged)
+            return rows
+
+    def expire(self, before_us: int) -> int:
+        """Forget every observation whose age began before ``before_us``; returns how many.
+
+        Age counts from the later of event time and receipt. What the log still holds is kept until it is compacted.
+        An expired observation that is sent again counts as new.
+        """
+        with self._work:
+            expired = 0
+            for file in self.files:
+                if file.facts.oldest_us >= before_us:
+                    continue
+                young: Iterable[Rows] = ()
+                if file.facts.newest_us >= before_us:
+                    young = (r.take(ages(r.batch) >= before_us) for r in slabs([file], FILE_ROWS))
+                new = self._write(young, file.columns(), file.level)
+                self._replace(new, [file], None)
+                expired += file.facts.rows - (0 if new is None else new.facts.rows)
+            return expired
+
+    def _write(self, parts: Iterable[Rows], columns: Sequence[str], level: int) -> HistoryFile | None:
+        """Write a file aside, fsync it, give it its name, fsync the folder. It does not count yet. None without rows."""
+        file_id, self._next_id = self._next_id, self._next_id + 1
+        path = self.folder / f"{file_id:08d}.parquet"
+        aside = path.with_suffix(".tmp")
+        writer = FileWriter(aside, columns)
+        try:
+            for rows in parts:
+                if rows.batch.n:
+                    writer.write(rows)
+            facts = writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
+        if facts is None:
+            return None
+        aside.rename(path)
+        _fsync_folder(self.folder)
+        return HistoryFile(path, file_id, level, facts)
+
+    def _replace(
+        self, new: HistoryFile | None, old: Sequence[HistoryFile], compacted_offset: int | None
+    ) -> None:
+        """Register ``new`` in place of ``old``, with how far the log is compacted, in one transaction."""
+        with self._db.write() as connection:
+            if new is not None:
+                connection.execute(
+                    history_files.insert().values(
+                        id=new.file_id, name=new.path.name, level=new.level, **asdict(new.facts)
+                    )
+                )
+            if old:
+                connection.execute(
+                    history_files.delete().where(history_files.c.id.in_([f.file_id for f in old]))
+                )
+            if compacted_offset is not None:
+                connection.execute(totals.update().values(compacted_offset=compacted_offset))
+        with self._swap:
+            files = [f for f in self._view.files if f not in old]
+            if new is not None:
+                files.append(new)
+            compacted = self._view.compacted if compacted_offset is None else compacted_offset
+            self._view = _View(tuple(files), compacted)
+            self._gone.update(f.path for f in old)
+            self._sweep()
+
+
+def _from_piece(piece: Piece, devices: list[str], columns: Sequence[str] | None) -> Rows:
+    chosen: dict[str, ColumnData] = {"device_id": Texts(piece.device, devices), **piece.batch.columns}
+    if columns is not None:
+        chosen = {name: data for name, data in chosen.items() if name in columns}
+    return Rows(only_used(Batch(piece.batch.n, chosen)), piece.keys, piece.offsets)
+
+
+def _fsync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows keeps names durable by itself and cannot open a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

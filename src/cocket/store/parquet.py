@@ -1,0 +1,298 @@
+"""One history file: Parquet, sorted by device and time, in small row groups, checked on every read.
+
+Each page carries its CRC (Apache Parquet, ``PageHeader.crc``), each file a BLAKE2b over its footer, which is checked
+when it is opened, and one over all of it, which ``cocket verify`` checks. The footer's own metadata says which
+devices and times each row group spans, so that a read touches only the groups it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cocket.core.batch import DTYPES, NULLS, Array, Batch, ColumnData, Texts
+from cocket.core.errors import DataDamaged
+from cocket.core.schema import BY_NAME, NULL_INT, Kind
+from cocket.store.log import only_used
+from cocket.store.rows import Rows, in_order, join
+
+GROUP_ROWS: Final = 16_384
+HOUR_US: Final = 3_600_000_000
+_MANY_HOURS: Final = 8192
+_EXTRA: Final = ("key", "offset")
+_GROUPS: Final = b"cocket.groups"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is registered of a file. Names and meanings as in ``tables.history_files``."""
+
+    rows: int
+    size: int
+    min_us: int
+    max_us: int
+    oldest_us: int
+    newest_us: int
+    hours: bytes
+    footer_checksum: bytes
+    checksum: bytes
+
+
+def ages(batch: Batch) -> Array:
+    """When each row's age began: the later of event time and receipt, so that an old upload is not old at once."""
+    received = batch.array("received_us")
+    observed = batch.filled("observed_us")
+    return observed if received is None else np.maximum(observed, received)
+
+
+class FileWriter:
+    """Writes sorted rows to ``path`` row group by row group. ``columns`` are those that any row fills."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._path = path
+        self._columns = [name for name in BY_NAME if name in set(columns)]
+        self._writer: pq.ParquetWriter | None = None
+        self._file: Any = None
+        self._groups: list[tuple[str, str, int, int]] = []
+        self._rows = 0
+        self._min = self._oldest = 2**63 - 1
+        self._max = self._newest = -(2**63)
+        self._hours: set[int] = set()
+
+    def write(self, rows: Rows) -> None:
+        """Rows that sort behind all that were written before."""
+        observed, age = rows.batch.filled("observed_us"), ages(rows.batch)
+        self._rows += rows.batch.n
+        self._min, self._max = min(self._min, int(observed.min())), max(self._max, int(observed.max()))
+        self._oldest, self._newest = min(self._oldest, int(age.min())), max(self._newest, int(age.max()))
+        if len(self._hours) <= _MANY_HOURS:
+            self._hours.update(np.unique(observed // HOUR_US).tolist())
+        whole = Rows(
+            Batch(
+                rows.batch.n,
+                {
+                    name: rows.batch.columns[name]
+                    if name in rows.batch.columns
+                    else _nulls(name, rows.batch.n)
+                    for name in self._columns
+                },
+            ),
+            rows.keys,
+            rows.offsets,
+        )
+        for start in range(0, rows.batch.n, GROUP_ROWS):
+            self._write_group(whole.take(slice(start, min(rows.batch.n, start + GROUP_ROWS))))
+
+    def _write_group(self, rows: Rows) -> None:
+        record = only_used(rows.batch).to_arrow()
+        record = record.append_column("key", pa.array(rows.keys)).append_column(
+            "offset", pa.array(rows.offsets)
+        )
+        if self._writer is None:
+            self._file = self._path.open("wb")
+            self._writer = pq.ParquetWriter(
+                self._file,
+                record.schema,
+                compression="zstd",
+                compression_level=1,
+                write_statistics=["device_id", "observed_us"],
+                use_dictionary=[f.name for f in record.schema if pa.types.is_dictionary(f.type)],
+                write_page_checksum=True,
+            )
+        self._writer.write_table(pa.Table.from_batches([record]), row_group_size=GROUP_ROWS)
+        device, observed = rows.batch.texts("device_id"), rows.batch.filled("observed_us")
+        assert device is not None
+        self._groups.append(
+            (
+                device.row(0) or "",
+                device.row(rows.batch.n - 1) or "",
+                int(observed.min()),
+                int(observed.max()),
+            )
+        )
+
+    def abandon(self) -> None:
+        """Close and remove what was written so far."""
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+
+    def close(self) -> Facts | None:
+        """Finish the file and fsync it; None, and no file, if nothing was written."""
+        if self._writer is None:
+            return None
+        self._writer.add_key_value_metadata({_GROUPS.decode(): msgspec.json.encode(self._groups).decode()})
+        self._writer.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        hours = np.array(sorted(self._hours) if len(self._hours) <= _MANY_HOURS else [], "<i4")
+        return Facts(
+            self._rows,
+            self._path.stat().st_size,
+            self._min,
+            self._max,
+            self._oldest,
+            self._newest,
+            hours.tobytes(),
+            _footer_checksum(self._path),
+            file_checksum(self._path),
+        )
+
+
+def _nulls(name: str, n: int) -> ColumnData:
+    kind = BY_NAME[name].kind
+    if kind is Kind.TEXT:
+        return Texts(np.full(n, -1, np.int32), [])
+    return np.full(n, NULLS[kind], DTYPES[kind])
+
+
+def file_checksum(path: Path) -> bytes:
+    """BLAKE2b (RFC 7693), 16 bytes, over the whole file."""
+    digest = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()
+
+
+def _footer_checksum(path: Path) -> bytes:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 8))
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(max(0, size - 8 - length))
+        return blake2b(file.read(), digest_size=16).digest()
+
+
+class HistoryFile:
+    """A registered file, open for reading by any number of threads at once."""
+
+    def __init__(self, path: Path, file_id: int, level: int, facts: Facts) -> None:
+        self.path = path
+        self.file_id = file_id
+        self.level = level
+        self.facts = facts
+        self._hours = frozenset(np.frombuffer(facts.hours, "<i4").tolist())
+        self._opened: tuple[pq.FileMetaData, Array, Array, Array, Array] | None = None
+
+    def has_hours(self, hours: Sequence[int]) -> bool:
+        """Whether it may hold observations of any of these hours (event time // one hour)."""
+        if not self._hours:
+            return any(self.facts.min_us // HOUR_US <= h <= self.facts.max_us // HOUR_US for h in hours)
+        return not self._hours.isdisjoint(hours)
+
+    def groups_of(self, devices: Array, from_us: int, to_us: int) -> Array:
+        """The row groups that may hold any of ``devices`` (text, sorted) within [from, to)."""
+        _, first, last, low, high = self._open()
+        begin = np.searchsorted(devices, first, side="left")
+        end = np.searchsorted(devices, last, side="right")
+        found: Array = np.flatnonzero((end > begin) & (low < to_us) & (high >= from_us))
+        return found
+
+    def groups_at(self, from_us: int, to_us: int) -> Array:
+        """The row groups that may hold observations within [from, to)."""
+        _, _, _, low, high = self._open()
+        found: Array = np.flatnonzero((low < to_us) & (high >= from_us))
+        return found
+
+    def groups_between(self, low: str, high: str | None) -> Array:
+        """The row groups that may hold devices from ``low`` on and before ``high`` (None: to the end)."""
+        _, first, last, _, _ = self._open()
+        chosen = last >= low
+        if high is not None:
+            chosen &= first < high
+        found: Array = np.flatnonzero(chosen)
+        return found
+
+    def columns(self) -> list[str]:
+        """The observation columns that it holds."""
+        return [n for n in self._open()[0].schema.to_arrow_schema().names if n not in _EXTRA]
+
+    def starts(self) -> list[tuple[str, int]]:
+        """The first device and the number of rows of each group."""
+        metadata, first, _, _, _ = self._open()
+        return [(str(name), metadata.row_group(i).num_rows) for i, name in enumerate(first)]
+
+    def read(self, groups: Sequence[int], columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        """These row groups one by one, with ``key`` and ``offset``, each page checked; ``DataDamaged`` names file and group."""
+        if not len(groups):
+            return
+        metadata = self._open()[0]
+        known = set(metadata.schema.to_arrow_schema().names)
+        wanted = None if columns is None else [c for c in (*columns, *_EXTRA) if c in known]
+        group = -1
+        try:
+            with pq.ParquetFile(self.path, metadata=metadata, page_checksum_verification=True) as file:
+                for group in groups:
+                    table = file.read_row_group(int(group), columns=wanted, use_threads=False)
+                    yield table.combine_chunks().to_batches()[0]
+        except (pa.ArrowException, OSError, IndexError) as error:
+            raise DataDamaged(
+                f"history file {self.path}, row group {group}, is damaged ({error}); restore it from a copy"
+            ) from error
+
+    def _open(self) -> tuple[pq.FileMetaData, Array, Array, Array, Array]:
+        if self._opened is None:
+            try:
+                if _footer_checksum(self.path) != self.facts.footer_checksum:
+                    raise DataDamaged(
+                        f"the footer of history file {self.path} does not match its checksum; restore it from a copy"
+                    )
+                metadata = pq.read_metadata(self.path)
+                groups = msgspec.json.decode(metadata.metadata[_GROUPS], type=list[tuple[str, str, int, int]])
+            except FileNotFoundError as error:
+                raise DataDamaged(f"history file {self.path} is missing; restore it from a copy") from error
+            except (pa.ArrowException, OSError, KeyError, TypeError, msgspec.MsgspecError) as error:
+                raise DataDamaged(
+                    f"the footer of history file {self.path} is damaged ({error}); restore it from a copy"
+                ) from error
+            self._opened = (
+                metadata,
+                np.array([g[0] for g in groups]),
+                np.array([g[1] for g in groups]),
+                np.array([g[2] for g in groups], np.int64),
+                np.array([g[3] for g in groups], np.int64),
+            )
+        return self._opened
+
+
+def rows_of(record: pa.RecordBatch) -> Rows:
+    """A record batch of ``HistoryFile.read`` as rows."""
+    keys = record.column("key").to_numpy(zero_copy_only=False)
+    offsets = record.column("offset").to_numpy(zero_copy_only=False)
+    names = [n for n in record.schema.names if n not in _EXTRA]
+    return Rows(Batch.from_arrow(record.select(names)), keys, offsets)
+
+
+def slabs(files: Sequence[HistoryFile], max_rows: int) -> Iterator[Rows]:
+    """All rows of ``files`` in order, about ``max_rows`` at a time (more where one device has more)."""
+    bounds: list[str] = []
+    rows = 0
+    for first, n in sorted(start for file in files for start in file.starts()):
+        if rows >= max_rows and first > (bounds[-1] if bounds else ""):
+            bounds.append(first)
+            rows = 0
+        rows += n
+    for low, high in zip(["", *bounds], [*bounds, None], strict=True):
+        parts = []
+        for file in files:
+            for record in file.read(file.groups_between(low, high).tolist(), None):
+                device = record.column("device_id")
+                within = [low <= v and (high is None or v < high) for v in device.dictionary.to_pylist()]
+                chosen = np.array(within, np.bool_)[device.indices.to_numpy()]
+                parts.append(rows_of(record if chosen.all() else record.filter(pa.array(chosen))))
+        if parts:
+            yield in_order(join(parts))
+
+
+assert NULL_INT < 0  # a row without a received_us takes its age from observed_us alone

@@ -47,16 +47,23 @@ class ReplayClock:
 
     kind = "replay"
 
-    def __init__(self, origin_us: int, speed: float) -> None:
+    def __init__(self, origin_us: int, speed: float, *, held: bool = False) -> None:
         self.origin_us = origin_us
         self.speed = speed
-        self._began = time.monotonic()
+        self._began = None if held else time.monotonic()
         self._end_us: int | None = None
 
     def now_us(self) -> int:
         """UTC microseconds since 1970, in the replayed world."""
+        if self._began is None:
+            return self.origin_us
         now = self.origin_us + int((time.monotonic() - self._began) * self.speed * US)
         return now if self._end_us is None else min(now, self._end_us)
+
+    def release(self) -> None:
+        """Let a clock that was made ``held`` run from its origin; one that runs runs on."""
+        if self._began is None:
+            self._began = time.monotonic()
 
     def stop_at(self, end_us: int) -> None:
         """Let the clock stand still once it reaches ``end_us``."""

@@ -121,7 +121,7 @@ for (let i = 0; i < OBJECTS; i += 1) {
     risk: pick(['low', 'low', 'medium', 'high']),
     phase: random(),
     period: (3_000 + random() * 5_400) * 1_000,
-    off: [(random() - 0.5) * (scatter ? 0.36 : 0.004), (random() - 0.5) * (scatter ? 0.3 : 0.003)],
+    off: [(random() - 0.5) * (scatter ? 0.07 : 0.004), (random() - 0.5) * (scatter ? 0.06 : 0.003)],
     battery: 25 + random() * 75,
     departed: START - random() * 8 * 3_600_000,
     state: 'normal',

@@ -31,7 +31,7 @@ class CorridorDef:
     half_width_m: float
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _square(points: Array, k: Any, lat: Any, lon: Any, m_lat: Any, m_lon: Any) -> Any:
     """(square of the metres from a position to segment k, where along it); NaN where there is no segment."""
     span = points[k + 1, 0] - points[k, 0]
@@ -71,10 +71,14 @@ def _off_m(
         best_t = 0.0
         h = hint[journey[row]]
         if 0 <= h < end - begin - 1:
-            for k in range(max(begin, begin + h - _AROUND), min(end - 1, begin + h + _AROUND + 1)):
-                d2, t = _square(points, k, y, x, m_lat, m_lon)
-                if d2 < best:
-                    best, best_k, best_t = d2, k, t
+            for turn in range(2 * _AROUND + 1):  # the match, the next, the one before, the next but one …
+                k = begin + h + ((turn + 1) // 2 if turn % 2 else -(turn // 2))
+                if begin <= k < end - 1:
+                    d2, t = _square(points, k, y, x, m_lat, m_lon)
+                    if d2 < best or (d2 == best and k < best_k):
+                        best, best_k, best_t = d2, k, t
+                        if d2 <= width2:
+                            break
         if best > width2:
             for block in range(first[c, 2], first[c, 2] + (end - begin - 2) // _BLOCK + 1):
                 dy = max(boxes[block, 1] - y, y - boxes[block, 3], 0.0) * m_lat

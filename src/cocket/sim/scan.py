@@ -30,8 +30,6 @@ STOP_S: Final = 900
 STOP_RADIUS_M: Final = 150.0
 STOP_SPEED_MPS: Final = 2.8
 FAST_S: Final = 60
-SAME_US: Final = 2 * 60 * US
-"""Off-corridor fixes closer than this are one excursion."""
 
 
 def scan(
@@ -70,28 +68,20 @@ def _jumps(seal: Seal, x: Array, y: Array, t: Array) -> list[Truth]:
 
 
 def _excursions(seal: Seal, x: Array, y: Array, t: Array, corridor: shapely.Geometry) -> list[Truth]:
-    off = shapely.distance(corridor, shapely.points(x, y)) - HALF_WIDTH_M > OFF_M
+    """From the first fix more than 500 m off the corridor's edge to the last before it is back inside."""
+    off = shapely.distance(corridor, shapely.points(x, y)) - HALF_WIDTH_M
+    edges = np.flatnonzero(np.diff((off > 0).astype(np.int8), prepend=0, append=0))
     out: list[Truth] = []
-    inside: tuple[int, int] | None = None
-    scripted = "off the corridor" in seal.kinds and seal.corridor_gap is not None
-    for i in np.flatnonzero(off).tolist():
-        if inside is not None and t[i] - t[inside[1]] <= SAME_US:
-            inside = inside[0], i
-            continue
-        if inside is not None:
-            out.append(_excursion(seal, x, y, t, inside, scripted))
-        inside = i, i
-    if inside is not None:
-        out.append(_excursion(seal, x, y, t, inside, scripted))
+    for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        far = np.flatnonzero(off[a:b] > OFF_M)
+        if len(far):
+            out.append(_excursion(seal, x, y, t, (a + int(far[0]), b - 1)))
     return out
 
 
-def _excursion(seal: Seal, x: Array, y: Array, t: Array, span: tuple[int, int], scripted: bool) -> Truth:
+def _excursion(seal: Seal, x: Array, y: Array, t: Array, span: tuple[int, int]) -> Truth:
     a, b = span
-    if scripted and seal.corridor_gap is not None:
-        gx, gy, radius = seal.corridor_gap
-        scripted = bool(shapely.contains_xy(circle(gx, gy, radius), x[a], y[a]))
-    if scripted:
+    if seal.corridor_gap is not None and shapely.contains_xy(circle(*seal.corridor_gap), x[a], y[a]):
         return Truth(seal.mrn, "route-deviation", int(t[a]), int(t[b]), "off the corridor")
     return Truth(
         seal.mrn, "route-deviation", int(t[a]), int(t[b]), "fix off the corridor in the track", "tracks"

@@ -101,7 +101,8 @@ def write(seed: int = SEED) -> Script:
     rows, names, again = _stream(seals)
     corridors = {s.corridor_id: transits.corridor_shape(s) for s in seals}
     for seal in seals:
-        told = [t for t in truths if t.mrn == seal.mrn]
+        mrn = seal.mrn
+        told = [t for t in truths if t.mrn == mrn]
         truths += scan(seal, corridors[seal.corridor_id], zones, exempt, told)
     return Script(seals, zones, corridors, truths, rows, names, again)
 

@@ -1,0 +1,173 @@
+"""The web application: all doors over one ``Service``, the live stream, and the control room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cocket import __version__
+from cocket.core.config import Settings
+from cocket.customs import documents
+from cocket.engine.service import Service
+from cocket.web import docs_page, metrics, models, problems
+from cocket.web.bodies import Intake
+from cocket.web.control_room import ControlRoom
+from cocket.web.routes import alerts, live, movements, observations, reference, system
+from cocket.web.stream import Streams
+
+BASE: Final = "/api/v1"
+
+_DESCRIPTION: Final = """
+Cocket joins what devices at the border and along the supply chain observe to the customs file that it concerns,
+and says within a second what changed and how much it matters.
+
+Times are RFC 3339; answers give UTC with `Z`. Units stand in the names: `speed_mps`, `temp_c`. Unknown is null, never
+0. Errors are `application/problem+json` (RFC 9457). Lists are pages: `next` is the cursor of the following page.
+"""
+
+_TAGS: Final = (
+    ("observations", "What devices say: sent here, durable when answered."),
+    ("quarantine", "Rows that broke a rule, with their bytes; to be looked at and sent again."),
+    ("movements", "Transits: declared, found, followed."),
+    ("bindings", "Which device was on which equipment for which movement, and when."),
+    ("zones", "Areas that mean something: GeoJSON polygons."),
+    ("corridors", "Authorised routes: GeoJSON lines with a half-width."),
+    ("offices", "Customs offices."),
+    ("devices", "E-seals, trackers, sensors, readers."),
+    ("alerts", "What the machine found, and what people did about it."),
+    ("rules", "Thresholds, and who changed them."),
+    ("changes", "Who changed what reference data."),
+    ("live", "Server-sent events."),
+    ("system", "Health and figures."),
+    ("demo", "Only while the server runs a demo."),
+)
+
+_REQUEST_MODELS: Final[tuple[type[BaseModel], ...]] = (
+    documents.Zone,
+    documents.Corridor,
+    documents.Office,
+    documents.Device,
+    documents.Movement,
+    documents.Binding,
+    documents.BindingEnd,
+    models.AlertAct,
+    models.Track,
+    observations.Replay,
+    system.RulesDocument,
+    problems.Problem,
+)
+
+_HEADERS: Final = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+_NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
+
+
+class _Headers:
+    """Sets what every answer carries; a page that needs more has its own content-security-policy."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("content-security-policy", _NOTHING)
+                if scope["path"].startswith("/api/"):
+                    headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def create_app(service: Service, settings: Settings, *, demo: bool = False) -> FastAPI:
+    """The application over a running service; ``demo`` opens ``PUT /demo`` and says so in /health."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.streams.open()
+        yield
+        app.state.streams.close()
+
+    app = FastAPI(
+        title="Cocket",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_tags=[{"name": name, "description": text} for name, text in _TAGS],
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.service = service
+    app.state.demo = demo
+    app.state.demo_story = None
+    app.state.intake = Intake(settings.http.max_body_bytes)
+    app.state.max_rows = settings.http.max_rows
+    app.state.streams = Streams(service)
+    problems.install(app)
+    routers = [observations, reference, movements, alerts, live, system]
+    for part in routers:
+        app.include_router(part.router, prefix=BASE)
+    if demo:
+        app.include_router(system.demo_router, prefix=BASE)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    _add_pages(app, service)
+    app.add_middleware(_Headers)
+    app.router.default = ControlRoom(settings.map.tiles)
+    return app
+
+
+def _add_pages(app: FastAPI, service: Service) -> None:
+    @app.get("/api/openapi.json", include_in_schema=False)
+    def openapi() -> Response:
+        from cocket.web.answers import Json
+
+        return Json(app.openapi())
+
+    @app.get("/api/docs", include_in_schema=False)
+    def docs() -> Response:
+        return docs_page.response(app.openapi())
+
+    @app.get("/metrics", include_in_schema=False)
+    def prometheus() -> Response:
+        return Response(metrics.text(service, app.state.streams), media_type=metrics.CONTENT_TYPE)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document, with the shapes of the bodies that we read ourselves."""
+    if app.openapi_schema is None:
+        schema = FastAPI.openapi(app)
+        components = schema.setdefault("components", {}).setdefault("schemas", {})
+        _, definitions = models_json_schema(
+            [(m, "validation") for m in _REQUEST_MODELS], ref_template="#/components/schemas/{model}"
+        )
+        for name, definition in definitions["$defs"].items():
+            components.setdefault(name, definition)
+        components["NewObservation"] = observations.observation_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            components.pop(name, None)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,291 @@
+"""Movements, their bindings and their tracks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from cocket.core.errors import Malformed
+from cocket.customs.reference import binding_shown, shown
+from cocket.engine.service import Service
+from cocket.store.bindings import Binding
+from cocket.web import answers, models, tracks
+from cocket.web.asking import Asked, By, Cursor, IdPath, Limit, NumberPath, Text, known_query
+from cocket.web.bodies import JsonBody, json_content, parsed
+from cocket.web.problems import declared
+from cocket.web.routes.reference import bulk_answer, rows_of
+
+router = APIRouter(tags=["movements"], dependencies=[Depends(known_query)])
+
+_EXAMPLE = {
+    "corridor": "SZ-1",
+    "departed_at": "2026-11-22T08:00:00Z",
+    "limit_at": "2026-11-22T20:00:00Z",
+    "risk": "medium",
+    "consignments": [{"ucr": "6GB123456789012-1", "hs": "851712", "description": "telephones"}],
+}
+_BINDING = {
+    "device_id": "SEAL-001",
+    "equipment_id": "MSKU9070323",
+    "mrn": "26CN0000000000001X",
+    "from": "2026-11-22T08:00:00Z",
+    "to": None,
+    "by": "amina",
+}
+
+
+def _last(service: Service, device_id: str) -> dict[str, Any] | None:
+    row = service.last(device_id)
+    if row is None:
+        return None
+    names = ("lat_deg", "lon_deg", "speed_mps", "course_deg", "locked", "battery_pct")
+    return {
+        "device_id": device_id,
+        "observed_at": answers.moment(row["observed_us"]),
+        **{name: row.get(name) for name in names},
+    }
+
+
+def _current(bindings: list[Binding]) -> list[Binding]:
+    """Those that still last, or else the one that ended last."""
+    lasting = [b for b in bindings if b.to_us is None]
+    return lasting or sorted(bindings, key=lambda b: b.to_us or 0)[-1:]
+
+
+@router.get(
+    "/movements",
+    summary="Movements",
+    response_model=models.MovementPage,
+    responses=declared(422),
+)
+def movements(
+    service: Asked,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    q: Annotated[
+        str | None, Query(min_length=1, max_length=128, description="part of an MRN, equipment or device")
+    ] = None,
+    open: Annotated[bool | None, Query(description="true: not yet arrived; false: arrived")] = None,  # noqa: A002
+    corridor: Text = None,
+) -> Response:
+    """By MRN, each with what is bound to it, its open alerts, and where it was last."""
+    filters = {"q": q, "open": open, "corridor": corridor}
+    stored, following = service.reference.store.page("movement", limit, cursor, filters)
+    mrns = [s.id for s in stored]
+    bindings = service.reference.store.bindings_of(mrns)
+    alerts = service.folder.alerts.open_of(mrns)
+    items = []
+    for s in stored:
+        mine = bindings.get(s.id, [])
+        seen = [last for b in _current(mine) if (last := _last(service, b.device_id)) is not None]
+        count, worst = alerts.get(s.id, (0, None))
+        items.append(
+            {
+                **shown("movement", s),
+                "equipment": list(dict.fromkeys(b.equipment_id for b in mine)),
+                "devices": list(dict.fromkeys(b.device_id for b in mine)),
+                "open_alerts": count,
+                "worst": worst,
+                "last": max(seen, key=lambda last: last["observed_at"], default=None),
+            }
+        )
+    return answers.page(items, following)
+
+
+@router.post(
+    "/movements",
+    summary="Declare many movements",
+    response_model=models.BulkAnswer,
+    responses=declared(400, 408, 413, 415, 422, 429),
+    openapi_extra=json_content("Movement", many=True, example=[{"mrn": "26CN0000000000001X", **_EXAMPLE}]),
+)
+def bulk_movements(service: Asked, body: JsonBody, by: By = "api") -> Response:
+    """Each carries its `mrn`. The good ones are kept, each other is named with its fault."""
+    found = service.reference.put_many("movement", rows_of(parsed(body)), by=by)
+    service.reference_changed()
+    return bulk_answer(found)
+
+
+_WRITTEN: dict[int | str, dict[str, Any]] = {
+    200: {"model": models.MovementAnswer, "description": "Replaced; this is what is kept"},
+    201: {"model": models.MovementAnswer, "description": "Created; this is what is kept"},
+}
+
+
+@router.put(
+    "/movements/{mrn}",
+    summary="Declare a movement",
+    response_model=None,
+    responses={**_WRITTEN, **declared(400, 408, 413, 415, 422, 429)},
+    openapi_extra=json_content("Movement", example=_EXAMPLE),
+)
+def put_movement(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response:
+    """Create or replace. A corridor or office that is not known is refused; a wrong check digit is flagged."""
+    doc, new = service.reference.put("movement", mrn, parsed(body), by=by)
+    service.reference_changed()
+    return answers.Json(doc, 201 if new else 200)
+
+
+@router.get(
+    "/movements/{mrn}",
+    summary="One movement",
+    response_model=models.MovementDetail,
+    responses=declared(404, 422),
+)
+def movement(service: Asked, mrn: IdPath) -> Response:
+    """As declared, with its bindings, how many alerts are open, and where each device was last."""
+    doc = service.reference.get("movement", mrn)
+    bindings = service.reference.store.bindings_of([mrn]).get(mrn, [])
+    count, worst = service.folder.alerts.open_of([mrn]).get(mrn, (0, None))
+    devices = dict.fromkeys(b.device_id for b in bindings)
+    last = [found for device_id in devices if (found := _last(service, device_id)) is not None]
+    return answers.Json(
+        {
+            **doc,
+            "bindings": [binding_shown(b) for b in bindings],
+            "open_alerts": count,
+            "worst": worst,
+            "last": last,
+        }
+    )
+
+
+@router.delete(
+    "/movements/{mrn}",
+    summary="Delete a movement",
+    status_code=204,
+    response_model=None,
+    responses=declared(404, 409, 422),
+)
+def delete_movement(service: Asked, mrn: IdPath, by: By = "api") -> Response:
+    """Refused with 409, naming them, while bindings refer to it."""
+    service.reference.delete("movement", mrn, by=by)
+    service.reference_changed()
+    return Response(status_code=204)
+
+
+@router.get(
+    "/movements/{mrn}/track",
+    summary="The way of a movement",
+    response_model=None,
+    responses={
+        200: {
+            "description": "GeoJSON, or an Arrow IPC stream of observations",
+            "content": {
+                "application/geo+json": {"schema": {"$ref": "#/components/schemas/Track"}},
+                "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
+            },
+        },
+        **declared(404, 422),
+    },
+)
+def track(
+    service: Asked,
+    mrn: IdPath,
+    max_points: Annotated[
+        int, Query(ge=2, le=1_000_000, description="thinned to so many per binding")
+    ] = 2000,
+    format: Literal["geojson", "arrow"] = "geojson",  # noqa: A002 - the contract's name
+) -> Response:
+    """One Feature per binding, its observations as parallel arrays, in the order of event time.
+
+    Thinned, a track keeps its first and last row, the rows at which a state changes (lock, rope, casing, fix), and of
+    equal stretches in between the row that lies farthest from the straight way.
+    """
+    service.reference.get("movement", mrn)
+    bindings = service.reference.store.bindings_of([mrn]).get(mrn, [])
+    found = [tracks.read(service.folder.history, b, max_points) for b in bindings]
+    if format == "arrow":
+        return Response(tracks.arrow(found), media_type="application/vnd.apache.arrow.stream")
+    collection = {"type": "FeatureCollection", "features": [tracks.feature(t) for t in found]}
+    return answers.Json(collection, media_type="application/geo+json")
+
+
+@router.post(
+    "/bindings",
+    tags=["bindings"],
+    summary="Bind a device to equipment and movement",
+    status_code=201,
+    response_model=None,
+    responses={
+        201: {"model": models.BindingAnswer, "description": "Bound"},
+        200: {"model": models.BulkAnswer, "description": "An array was sent: what became of each"},
+        **declared(400, 408, 409, 413, 415, 422, 429),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "oneOf": [
+                            {"$ref": "#/components/schemas/Binding"},
+                            {"type": "array", "items": {"$ref": "#/components/schemas/Binding"}},
+                        ]
+                    },
+                    "example": _BINDING,
+                }
+            },
+        }
+    },
+)
+def bind(service: Asked, body: JsonBody, by: By = "api") -> Response:
+    """One binding, or an array of them. A device not yet known is registered; an unknown movement is refused.
+
+    Bindings of one device may not overlap: 409 names the other. A wrong check digit of a container is flagged.
+    """
+    given = parsed(body)
+    if isinstance(given, list):
+        bulk = service.reference.bind_many(rows_of(given), by=by)
+        service.reference_changed()
+        return bulk_answer(bulk)
+    binding = service.reference.bind(given, by=by)
+    service.reference_changed()
+    return answers.Json(binding_shown(binding), 201)
+
+
+@router.get(
+    "/bindings",
+    tags=["bindings"],
+    summary="Bindings",
+    response_model=models.BindingPage,
+    responses=declared(400, 422),
+)
+def bindings(
+    service: Asked, limit: Limit = 100, cursor: Cursor = None, mrn: Text = None, device_id: Text = None
+) -> Response:
+    """By number; of one movement or one device if asked."""
+    found, following = service.reference.store.bindings_page(limit, cursor, mrn=mrn, device_id=device_id)
+    return answers.page([binding_shown(b) for b in found], following)
+
+
+@router.get(
+    "/bindings/{number}",
+    tags=["bindings"],
+    summary="One binding",
+    response_model=models.BindingAnswer,
+    responses=declared(404, 422),
+)
+def binding(service: Asked, number: NumberPath) -> Response:
+    """One binding."""
+    return answers.Json(binding_shown(service.reference.binding(number)))
+
+
+@router.patch(
+    "/bindings/{number}",
+    tags=["bindings"],
+    summary="End a binding",
+    response_model=models.BindingAnswer,
+    responses=declared(400, 404, 408, 409, 413, 415, 422, 429),
+    openapi_extra=json_content("BindingEnd", example={"to": "2026-11-22T18:00:00Z", "by": "amina"}),
+)
+def unbind(service: Asked, number: NumberPath, body: JsonBody, by: By = "api") -> Response:
+    """Say when it ends; null opens it again, if the device is free."""
+    given = parsed(body)
+    if not isinstance(given, dict):
+        raise Malformed("an object with `to` is wanted")
+    found = service.reference.unbind(number, given, by=by)
+    service.reference_changed()
+    return answers.Json(binding_shown(found))

@@ -1,0 +1,86 @@
+"""Listening: the app under uvicorn, until a signal ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Generator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from cocket.core.config import Settings
+from cocket.core.errors import BadSetting
+from cocket.engine.service import Service
+from cocket.web.app import create_app
+from cocket.web.stream import Streams
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Server(uvicorn.Server):
+    """Ends the live streams as soon as it is told to stop, and returns from ``run`` instead of dying by the signal."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams, address: str) -> None:
+        super().__init__(config)
+        self._streams = streams
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say where."""
+        await super().startup(sockets)
+        print(self._address, flush=True)  # noqa: T201 - scripts read the first line
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; streams first, for they would not end by themselves."""
+        self._streams.end()
+        super().handle_exit(sig, frame)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Take the signals while it runs; what the caller has to close is closed after ``run`` returns."""
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in _SIGNALS}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A bound socket; ``BadSetting`` says why an address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise BadSetting(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; another --port may be free (0 takes one)"
+        ) from error
+    return sock
+
+
+def run(service: Service, settings: Settings, host: str, port: int, *, demo: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM. Prints ``http://HOST:PORT`` as the first line once it listens."""
+    sock = listening(host, port)
+    app = create_app(service, settings, demo=demo)
+    options: dict[str, Any] = {
+        "http": "httptools",
+        "loop": "uvloop" if sys.platform != "win32" else "asyncio",
+        "ws": "none",
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "date_header": True,
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": 10,
+        "backlog": 2048,
+    }
+    name = f"[{host}]" if ":" in host else host
+    address = f"http://{name}:{sock.getsockname()[1]}"
+    _Server(uvicorn.Config(app, **options), app.state.streams, address).run(sockets=[sock])

@@ -43,6 +43,7 @@ _NX, _NY = 90, 45
 _FAN = 8
 _DEEPEST = 4
 _MANY_EDGES = 16
+_REPEATS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,17 @@ def _cut(
 
 
 @njit(cache=True, nogil=True)
+def _children_passed(edges: Array, item: Array, step: Any) -> Any:
+    """About how many children of a cell of size ``step`` its edges pass, all together."""
+    total = 0.0
+    for q in range(len(item)):
+        e = item[q]
+        width = min(abs(edges[e, 2] - edges[e, 0]), step) + min(abs(edges[e, 3] - edges[e, 1]), step)
+        total += 1.0 + width * _FAN / step
+    return total
+
+
+@njit(cache=True, nogil=True)
 def _grow_tree(edges: Array, zone_first: Array) -> Any:
     """The tree over all zones' edges; ``zone_first[z]:zone_first[z + 1]`` are zone z's.
 
@@ -244,6 +256,10 @@ def _grow_tree(edges: Array, zone_first: Array) -> Any:
             slot = base + child[a]
             n_edges = first[b] - first[a]
             divide = n_edges > _MANY_EDGES and depth < _DEEPEST
+            if divide and depth > 1:
+                # long edges would be repeated in each small cell that they pass
+                passed = _children_passed(edges, item[first[a] : first[b]], step)
+                divide = passed <= _REPEATS * n_edges
             if 4 * (n_entries + b - a) > len(entries):
                 entries = _grown(entries, 4 * (n_entries + b - a))
             begin = n_entries

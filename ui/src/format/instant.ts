@@ -1,11 +1,17 @@
 /** Times as people read them: the reader's own clock on screen, UTC in the hover text. */
 const cache = new Map<string, Intl.DateTimeFormat>();
 
+/** The reader's own way of writing dates, where the browser's languages name one for this language. */
+function regional(locale: string): string {
+  const wanted = globalThis.navigator?.languages ?? [];
+  return wanted.find((tag) => tag.startsWith(`${locale}-`)) ?? (locale === 'en' ? 'en-GB' : locale);
+}
+
 function formatter(locale: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = locale + JSON.stringify(options);
   let found = cache.get(key);
   if (!found) {
-    found = new Intl.DateTimeFormat(locale, options);
+    found = new Intl.DateTimeFormat(locale === 'en-CA' ? locale : regional(locale), options);
     cache.set(key, found);
   }
   return found;

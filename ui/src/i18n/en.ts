@@ -40,6 +40,7 @@ export const en = {
   'line.banner':
     'The line to the server is lost. What you see is {age} old. Your actions are kept and sent when it returns.',
   'line.bannerNew': 'The server cannot be reached. Trying again.',
+  'banner.label': 'Notices',
   'pending.banner': '{n|1 action is|{n} actions are} waiting to be sent.',
   'pending.mark': 'Not yet sent',
   'refused.title': 'Taken back: {what}',

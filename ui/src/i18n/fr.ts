@@ -39,6 +39,7 @@ export const fr: Record<MessageKey, string> = {
   'line.banner':
     'La ligne avec le serveur est perdue. Ces données datent de {age}. Vos actions sont gardées et partiront à son retour.',
   'line.bannerNew': 'Le serveur est injoignable. Nouvel essai en cours.',
+  'banner.label': 'Avis',
   'pending.banner': '{n|1 action attend|{n} actions attendent} d’être envoyée{n||s}.',
   'pending.mark': 'Pas encore envoyé',
   'refused.title': 'Annulé : {what}',

@@ -29,7 +29,7 @@ def plain(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row as plain values, keys unsigned, without the columns that only the tables need."""
     out = dict(row)
     out.pop("rank")
-    for name in ("began_key", "raised_key", "last_key"):
+    for name in ("began_key", "raised_key", "peak_key", "last_key"):
         out[name] &= 0xFFFFFFFFFFFFFFFF
     return out
 

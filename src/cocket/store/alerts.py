@@ -28,7 +28,7 @@ from cocket.store.tables import alert_history, alerts, detection, snapshot_pages
 
 _CHUNK: Final = 500
 _RANK: Final = {severity: rank for rank, severity in enumerate(SEVERITIES)}
-_KEYS: Final = ("began_key", "raised_key", "last_key")
+_KEYS: Final = ("began_key", "raised_key", "peak_key", "last_key")
 _MACHINE: Final = (
     "severity",
     "ended_us",
@@ -44,6 +44,8 @@ _MACHINE: Final = (
     "corridor",
     "raised_key",
     "last_key",
+    "peak_us",
+    "peak_key",
     "says",
 )
 """What a later run may say anew. What began it is in the id; ``raised_us`` and ``late`` keep their first values."""
@@ -312,6 +314,22 @@ class AlertStore:
             return [
                 AlertEvent(row["seq"], alert_pages.plain(row)) for row in connection.execute(query).mappings()
             ]
+
+    def open_events(self) -> list[AlertEvent]:
+        """Every alert that is neither superseded nor closed, as of its latest change."""
+        query = alerts.select().where(alerts.c.superseded_us.is_(None), alerts.c.state != "closed")
+        with self._db.read() as connection:
+            return [
+                AlertEvent(row["seq"], alert_pages.plain(row)) for row in connection.execute(query).mappings()
+            ]
+
+    def closed(self) -> list[dict[str, Any]]:
+        """id, code, cause and triage of every alert that people closed and that still holds."""
+        query = sa.select(alerts.c.id, alerts.c.code, alerts.c.cause, alerts.c.triage).where(
+            alerts.c.superseded_us.is_(None), alerts.c.state == "closed"
+        )
+        with self._db.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
 
     def first_event_seq(self) -> int:
         """The oldest ``seq`` to resume from: always 0, for each alert keeps its latest change for ever."""

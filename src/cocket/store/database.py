@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import sqlalchemy as sa
@@ -29,28 +30,41 @@ class FolderRefused(CocketError):
 class Database:
     """``path`` opened and brought to this version's tables.
 
-    ``branch`` names the folder of migrations. Raises ``FolderRefused`` when a newer version wrote the file and
+    ``branch`` names the folder of migrations. ``read_only`` changes nothing, also not the tables, and works beside
+    the process that has the folder open. Raises ``FolderRefused`` when a newer version wrote the file and
     ``DataDamaged`` when it is no SQLite file any more.
     """
 
-    def __init__(self, path: Path, branch: str, metadata: sa.MetaData, *, page_size: int = 4096) -> None:
+    def __init__(
+        self,
+        path: Path,
+        branch: str,
+        metadata: sa.MetaData,
+        *,
+        page_size: int = 4096,
+        read_only: bool = False,
+    ) -> None:
         self.path = path
         self._lock = threading.RLock()
         self._page_size = page_size
         self.engine = sa.create_engine(
-            f"sqlite:///{path}",
+            f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true" if read_only else f"sqlite:///{path}",
             connect_args={"timeout": 30.0},
             pool_size=8,
             max_overflow=64,
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
         )
-        sa.event.listen(self.engine, "connect", self._prepare)
+        sa.event.listen(self.engine, "connect", _no_guessing if read_only else self._prepare)
         sa.event.listen(self.engine, "begin", _begin)
-        self._migrate(branch, metadata)
+        try:
+            self._migrate(branch, metadata, read_only)
+        except BaseException:
+            self.close()
+            raise
 
     def _prepare(self, connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
+        _no_guessing(connection, _record)
         cursor = connection.cursor()
         for pragma in (
             f"page_size = {self._page_size}",
@@ -63,7 +77,7 @@ class Database:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    def _migrate(self, branch: str, metadata: sa.MetaData) -> None:
+    def _migrate(self, branch: str, metadata: sa.MetaData, read_only: bool) -> None:
         from alembic import command
         from alembic.config import Config
         from alembic.migration import MigrationContext
@@ -74,7 +88,7 @@ class Database:
         config.set_main_option("version_locations", str(MIGRATIONS / branch).replace("%", "%%"))
         config.set_main_option("path_separator", "newline")
         script = ScriptDirectory.from_config(config)
-        with self.write() as connection:
+        with self.read() if read_only else self.write() as connection:
             here = MigrationContext.configure(connection).get_current_revision()
             known = {revision.revision for revision in script.walk_revisions()}
             if here is not None and here not in known:
@@ -82,10 +96,15 @@ class Database:
                     f"{self.path} was written by a newer Cocket (its tables are at {here!r}, "
                     f"this version knows up to {script.get_current_head()!r}); open it with that version or a later one"
                 )
-            if here != script.get_current_head():
-                config.attributes["connection"] = connection
-                config.attributes["metadata"] = metadata
-                command.upgrade(config, "head")
+            if here == script.get_current_head():
+                return
+            if read_only:
+                raise FolderRefused(
+                    f"{self.path} is of an older version (its tables are at {here!r}); `cocket serve` brings it up to date"
+                )
+            config.attributes["connection"] = connection
+            config.attributes["metadata"] = metadata
+            command.upgrade(config, "head")
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -126,6 +145,11 @@ class Database:
     def close(self) -> None:
         """Let go of the file. What was committed is safe without this."""
         self.engine.dispose()
+
+
+def _no_guessing(connection: Any, _record: Any) -> None:
+    """Transactions begin where we say so, not where the driver guesses."""
+    connection.isolation_level = None
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -23,13 +23,13 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from cocket.core.batch import Array, Batch, ColumnData, Texts
+from cocket.core.batch import Array, Batch
 from cocket.core.errors import DataDamaged
 from cocket.core.keys import observation_keys
 from cocket.store.database import Database
-from cocket.store.log import Entry, Log, only_used
+from cocket.store.log import Entry, Log
 from cocket.store.parquet import HOUR_US, Facts, FileWriter, HistoryFile, ages, rows_of, slabs
-from cocket.store.rows import Rows, as_table, in_order, join
+from cocket.store.rows import NOTHING, Rows, as_table, in_order, join_of_devices
 from cocket.store.spans import Spans
 from cocket.store.tables import history_files, totals
 from cocket.store.tail import Piece, Tail
@@ -67,37 +67,34 @@ class History:
         folder.mkdir(exist_ok=True)
         for path in folder.glob("*.tmp"):
             path.unlink()
-        self._view = self._registered()
+        self._view = _View(*registered(db, folder))
         named = [int(p.stem) for p in folder.glob("*.parquet") if p.stem.isdigit()]
         self._next_id = max([f.file_id for f in self._view.files] + named, default=0) + 1
         self.tail.last_offset = self._view.compacted
         self._recover()
 
-    def _registered(self) -> _View:
-        with self._db.read() as connection:
-            compacted = connection.execute(sa.select(totals.c.compacted_offset)).scalar_one()
-            rows = connection.execute(history_files.select().order_by(history_files.c.id)).mappings().all()
-        names = [f.name for f in fields(Facts)]
-        files = tuple(
-            HistoryFile(self.folder / r["name"], r["id"], r["level"], Facts(**{n: r[n] for n in names}))
-            for r in rows
-        )
-        return _View(files, compacted)
-
     def _recover(self) -> None:
-        """Bring the rest of the log into memory; more than memory should hold is compacted first."""
-        while self._log.rows_after(self.compacted_offset) > TAIL_ROWS:
-            self._compact_step(self._log.last_offset())
+        """Bring the rest of the log into memory; what memory should not hold is compacted on the way."""
         after = self.compacted_offset
         while entries := self._log.read(after):
             for entry in entries:
                 self.remember(entry)
             after = entries[-1].offset
+            if self.tail.rows > TAIL_ROWS:
+                self.compact(after)
+        if after != self._log.last_offset():
+            raise DataDamaged(
+                f"the log in {self._db.path} ends at {after}, but {self._log.last_offset()} were written; "
+                "restore the folder from a copy"
+            )
 
     def remember(self, entry: Entry, keys: Array | None = None) -> None:
         """Take a log entry into the tail. ``Log.append`` does it; once more changes nothing."""
-        if entry.batch is not None:
-            self.tail.add(entry.batch, observation_keys(entry.batch) if keys is None else keys, entry.offset)
+        if entry.offset <= self.tail.last_offset:
+            return
+        if entry.batch is not None and keys is None:
+            keys = observation_keys(entry.batch)
+        self.tail.add(entry.batch, keys, entry.offset)
 
     @property
     def compacted_offset(self) -> int:
@@ -146,39 +143,22 @@ class History:
         limits what is read (device, event time and sequence always are). Damage raises ``DataDamaged``.
         """
         if not wanted:
-            return join([])
+            return NOTHING
         spans = Spans.of(wanted)
         if columns is not None:
             columns = list(dict.fromkeys(("device_id", "observed_us", "sequence", *columns)))
-        parts: list[Rows] = []
+        parts: list[tuple[Rows, Array]] = []
         with self._pinned(upto_offset) as (view, pieces, devices, codes):
             for file in view.files:
                 groups = file.groups_of(spans.devices, spans.min_us, spans.max_us)
-                parts.extend(self._from_file(file, groups, spans, columns, upto_offset))
+                parts.extend(_from_file(file, groups, spans, columns, upto_offset))
             known = spans.table(codes, len(devices))
             for piece in pieces:
                 chosen = spans.choose(known, piece.device, piece.observed_us)
                 if len(chosen):
-                    parts.append(_from_piece(piece.take(chosen), devices, columns))
-        return in_order(join(parts))
-
-    def _from_file(
-        self,
-        file: HistoryFile,
-        groups: Array,
-        spans: Spans,
-        columns: Sequence[str] | None,
-        upto_offset: int | None,
-    ) -> Iterator[Rows]:
-        for record in file.read(groups.tolist(), columns):
-            device = record.column("device_id")
-            table = spans.table_of(device.dictionary.to_pylist())
-            observed = record.column("observed_us").cast(pa.int64()).to_numpy()
-            chosen = spans.choose(table, device.indices.to_numpy(), observed)
-            if upto_offset is not None and len(chosen):
-                chosen = chosen[record.column("offset").to_numpy()[chosen] <= upto_offset]
-            if len(chosen):
-                yield rows_of(record.take(pa.array(chosen)))
+                    taken = piece.take(chosen)
+                    parts.append((_without_device(taken, columns), known[taken.device]))
+        return in_order(join_of_devices(parts, spans.names))
 
     def rows(self, wanted: Sequence[tuple[str, int, int]], *, columns: Sequence[str] | None = None) -> Batch:
         """As ``find``, the observations alone."""
@@ -215,7 +195,7 @@ class History:
         import duckdb
 
         with self._pinned() as (view, pieces, devices, _), duckdb.connect() as connection:
-            tail = join([_from_piece(piece, devices, None) for piece in pieces])
+            tail = join_of_devices([(_without_device(p, None), p.device) for p in pieces], devices)
             connection.register("tail_rows", as_table(tail))
             sources = ["SELECT * FROM tail_rows"]
             if view.files:
@@ -233,27 +213,21 @@ class History:
         """Turn the log entries up to and with ``upto_offset`` into files; returns how many rows were written."""
         with self._work:
             rows = 0
-            while self.compacted_offset < min(upto_offset, self._log.last_offset()):
+            upto_offset = min(upto_offset, self.tail.last_offset)
+            while self.compacted_offset < upto_offset:
                 rows += self._compact_step(upto_offset)
             return rows
 
     def _compact_step(self, upto_offset: int) -> int:
-        entries = [e for e in self._log.read(self.compacted_offset, FILE_ROWS) if e.offset <= upto_offset]
-        if not entries or entries[0].offset != self.compacted_offset + 1:
-            raise DataDamaged(
-                f"the log entry at offset {self.compacted_offset + 1} is missing in {self._db.path}; "
-                "restore the folder from a copy"
-            )
-        rows = join(
-            [
-                Rows(e.batch, observation_keys(e.batch), np.full(e.n, e.offset, np.int64))
-                for e in entries
-                if e.batch is not None
-            ]
-        )
-        new = self._write([in_order(rows)], list(rows.batch.columns), 0)
-        self._replace(new, (), entries[-1].offset)
-        self.tail.drop(entries[-1].offset)
+        pieces, devices, _ = self.tail.pieces(self.compacted_offset, upto_offset)
+        held = np.cumsum([0] + [len(p.keys) for p in pieces])
+        if held[-1] > FILE_ROWS:
+            # up to the end of an entry: it may go on into the next piece
+            upto_offset = int(pieces[int(np.searchsorted(held, FILE_ROWS)) - 1].offsets[-1])
+            pieces, devices, _ = self.tail.pieces(self.compacted_offset, upto_offset)
+        rows = in_order(join_of_devices([(_without_device(p, None), p.device) for p in pieces], devices))
+        self._replace(self._write([rows], list(rows.batch.columns), 0), (), upto_offset)
+        self.tail.drop(upto_offset)
         return rows.batch.n
 
     def merge(self) -> int:
@@ -334,11 +308,37 @@ class History:
             self._sweep()
 
 
-def _from_piece(piece: Piece, devices: list[str], columns: Sequence[str] | None) -> Rows:
-    chosen: dict[str, ColumnData] = {"device_id": Texts(piece.device, devices), **piece.batch.columns}
-    if columns is not None:
-        chosen = {name: data for name, data in chosen.items() if name in columns}
-    return Rows(only_used(Batch(piece.batch.n, chosen)), piece.keys, piece.offsets)
+def registered(db: Database, folder: Path) -> tuple[tuple[HistoryFile, ...], int]:
+    """The history files that count, and how far the log is compacted."""
+    with db.read() as connection:
+        compacted = connection.execute(sa.select(totals.c.compacted_offset)).scalar_one()
+        rows = connection.execute(history_files.select().order_by(history_files.c.id)).mappings().all()
+    names = [f.name for f in fields(Facts)]
+    files = [
+        HistoryFile(folder / r["name"], r["id"], r["level"], Facts(**{n: r[n] for n in names})) for r in rows
+    ]
+    return tuple(files), compacted
+
+
+def _from_file(
+    file: HistoryFile, groups: Array, spans: Spans, columns: Sequence[str] | None, upto_offset: int | None
+) -> Iterator[tuple[Rows, Array]]:
+    for record in file.read(groups.tolist(), columns):
+        device = record.column("device_id")
+        table = spans.table_of(device.dictionary.to_pylist())
+        codes = device.indices.to_numpy()
+        observed = record.column("observed_us").cast(pa.int64()).to_numpy()
+        chosen = spans.choose(table, codes, observed)
+        if upto_offset is not None and len(chosen):
+            chosen = chosen[record.column("offset").to_numpy()[chosen] <= upto_offset]
+        if len(chosen):
+            rest = record.drop_columns(["device_id"]).take(pa.array(chosen))
+            yield rows_of(rest), table[codes[chosen]]
+
+
+def _without_device(piece: Piece, columns: Sequence[str] | None) -> Rows:
+    chosen = {name: data for name, data in piece.batch.columns.items() if columns is None or name in columns}
+    return Rows(Batch(len(piece.keys), chosen), piece.keys, piece.offsets)
 
 
 def _fsync_folder(folder: Path) -> None:

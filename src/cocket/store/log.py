@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from cocket.core.batch import Array, Batch, Texts
+from cocket.core.batch import Array, Batch
 from cocket.core.errors import DataDamaged
 from cocket.store.database import Database
 from cocket.store.quarantine import Quarantine, Quarantined
+from cocket.store.rows import only_used
 from cocket.store.tables import entries, quarantine, totals
 
 _ZSTD_LEVEL = 1
@@ -328,16 +328,3 @@ def decode(blob: bytes, size: int, where: str) -> Batch:
             return Batch.from_arrow(reader.read_next_batch())
     except (pa.ArrowException, OSError, StopIteration) as error:
         raise DataDamaged(f"{where} is no Arrow stream ({error})") from error
-
-
-def only_used(batch: Batch) -> Batch:
-    """Drop text values that no row uses where they outnumber the rows: a batch may share a far larger table."""
-    columns = dict(batch.columns)
-    for name, data in batch.columns.items():
-        if isinstance(data, Texts) and len(data.values) > 2 * batch.n + 8:
-            used, codes = np.unique(data.codes, return_inverse=True)
-            nulls = int(used[0] < 0) if len(used) else 0
-            columns[name] = Texts(
-                (codes - nulls).astype(np.int32), [data.values[c] for c in used[nulls:].tolist()]
-            )
-    return Batch(batch.n, columns)

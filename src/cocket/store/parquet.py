@@ -22,8 +22,7 @@ import pyarrow.parquet as pq
 from cocket.core.batch import DTYPES, NULLS, Array, Batch, ColumnData, Texts
 from cocket.core.errors import DataDamaged
 from cocket.core.schema import BY_NAME, NULL_INT, Kind
-from cocket.store.log import only_used
-from cocket.store.rows import Rows, in_order, join
+from cocket.store.rows import Rows, in_order, join, only_used
 
 GROUP_ROWS: Final = 16_384
 HOUR_US: Final = 3_600_000_000
@@ -93,7 +92,7 @@ class FileWriter:
             self._write_group(whole.take(slice(start, min(rows.batch.n, start + GROUP_ROWS))))
 
     def _write_group(self, rows: Rows) -> None:
-        record = only_used(rows.batch).to_arrow()
+        record = only_used(rows.batch, always=True).to_arrow()
         record = record.append_column("key", pa.array(rows.keys)).append_column(
             "offset", pa.array(rows.offsets)
         )

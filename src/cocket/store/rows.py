@@ -41,6 +41,28 @@ def join(parts: Sequence[Rows]) -> Rows:
     )
 
 
+def join_of_devices(parts: Sequence[tuple[Rows, Array]], names: list[str]) -> Rows:
+    """As ``join``, where parts lack ``device_id`` and each comes with its codes into one list of names."""
+    if not parts:
+        return NOTHING
+    rows = join([rows for rows, _ in parts])
+    columns = {"device_id": Texts(np.concatenate([codes for _, codes in parts]), names), **rows.batch.columns}
+    return Rows(only_used(Batch(rows.batch.n, columns)), rows.keys, rows.offsets)
+
+
+def only_used(batch: Batch, *, always: bool = False) -> Batch:
+    """Drop text values that no row uses, where they outnumber the rows: a batch may share a far larger table."""
+    columns = dict(batch.columns)
+    for name, data in batch.columns.items():
+        if isinstance(data, Texts) and (always or len(data.values) > 2 * batch.n + 8):
+            used, codes = np.unique(data.codes, return_inverse=True)
+            nulls = int(used[0] < 0) if len(used) else 0
+            columns[name] = Texts(
+                (codes - nulls).astype(np.int32), [data.values[c] for c in used[nulls:].tolist()]
+            )
+    return Batch(batch.n, columns)
+
+
 def in_order(rows: Rows) -> Rows:
     """Sorted by device (as text), event time, sequence with null first, key: the order of history files."""
     if rows.batch.n < 2:

@@ -159,6 +159,8 @@ alerts = Table(
     Column("began_key", BigInteger, nullable=False),
     Column("raised_key", BigInteger, nullable=False),
     Column("last_key", BigInteger, nullable=False),
+    Column("peak_us", BigInteger, nullable=False),
+    Column("peak_key", BigInteger, nullable=False),
     Column("says", Text, nullable=False),
     Column("late", Boolean, nullable=False),
     Column("superseded_us", BigInteger),

@@ -108,12 +108,18 @@ class Tail:
         """How many rows it holds."""
         return sum(chunk.n for chunk in list(self._chunks))
 
-    def add(self, batch: Batch, keys: Array, offset: int) -> None:
-        """Take in the rows of the log entry at ``offset``; one that is in already is left out."""
+    def add(self, batch: Batch | None, keys: Array | None, offset: int) -> None:
+        """Take in the rows of the log entry at ``offset`` (None: a tick); one that is in already is left out."""
         with self._lock:
             if offset <= self.last_offset:
                 return
+            if offset != self.last_offset + 1:
+                raise AssertionError(
+                    f"log entry {offset} follows {self.last_offset}: entries are missing between"
+                )
             self.last_offset = offset
+            if batch is None or keys is None:
+                return
             device = self._device_codes(batch)
             done = 0
             while done < batch.n:
@@ -127,14 +133,17 @@ class Tail:
     def _device_codes(self, batch: Batch) -> Array:
         texts = batch.columns["device_id"]
         assert isinstance(texts, Texts)
-        table = np.zeros(len(texts.values), np.int32)
-        for code in np.unique(texts.codes).tolist():
-            name = texts.values[code]
-            known = self._codes.get(name)
-            if known is None:
-                known = self._codes[name] = len(self.devices)
+        used = range(len(texts.values))
+        if len(used) > 2 * batch.n:  # the batch shares a far larger table
+            used = np.unique(texts.codes).tolist()
+        names = [texts.values[code] for code in used]
+        known = self._codes
+        for name in names:
+            if name not in known:
                 self.devices.append(name)
-            table[code] = known
+                known[name] = len(self.devices) - 1
+        table = np.zeros(len(texts.values), np.int32)
+        table[used] = [known[name] for name in names]
         found: Array = table[texts.codes]
         return found
 

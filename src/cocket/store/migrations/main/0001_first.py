@@ -52,6 +52,8 @@ def upgrade() -> None:
         sa.Column("began_key", sa.BigInteger(), nullable=False),
         sa.Column("raised_key", sa.BigInteger(), nullable=False),
         sa.Column("last_key", sa.BigInteger(), nullable=False),
+        sa.Column("peak_us", sa.BigInteger(), nullable=False),
+        sa.Column("peak_key", sa.BigInteger(), nullable=False),
         sa.Column("says", sa.Text(), nullable=False),
         sa.Column("late", sa.Boolean(), nullable=False),
         sa.Column("superseded_us", sa.BigInteger(), nullable=True),

@@ -199,7 +199,7 @@ def _serve(args: argparse.Namespace) -> int:
     settings = _settings(args)
     clock: Clock = WallClock()
     if args.clock == "replay":
-        clock = ReplayClock(_moment(args.origin, "--origin"), args.speed)
+        clock = ReplayClock(_moment(args.origin, "--origin"), args.speed, held=args.demo)
     with Service.open(args.data, clock, settings) as service:
         run(service, settings, settings.http.host, settings.http.port, demo=args.demo)
     return GOOD

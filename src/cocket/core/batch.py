@@ -233,8 +233,11 @@ def _from_arrow(name: str, data: pa.Array) -> ColumnData:
             )
         table = np.array([*(known[v] for v in values), -1], np.int8)
         return table[codes]
+    out: Array
     if column.kind is Kind.FLOAT:
-        return data.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    if column.kind is Kind.BOOL:
-        return pc.fill_null(data.cast(pa.int8()), NULL_BOOL).to_numpy(zero_copy_only=False)
-    return pc.fill_null(data.cast(pa.int64()), NULL_INT).to_numpy(zero_copy_only=False)
+        out = data.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    elif column.kind is Kind.BOOL:
+        out = pc.fill_null(data.cast(pa.int8()), NULL_BOOL).to_numpy(zero_copy_only=False)
+    else:
+        out = pc.fill_null(data.cast(pa.int64()), NULL_INT).to_numpy(zero_copy_only=False)
+    return out

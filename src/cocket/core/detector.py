@@ -110,8 +110,10 @@ class Detector:
     worst: Literal["max", "min"] = "max"
 
     def all_params(self) -> tuple[Param, ...]:
-        """Its own params and those common to all, its own first."""
+        """Its own params and those common to all, its own first; a moment cannot fold."""
         own = {p.name for p in self.params}
+        if self.zone in {"enter", "leave"}:
+            own.add("fold_s")
         return self.params + tuple(p for p in COMMON_PARAMS if p.name not in own)
 
 

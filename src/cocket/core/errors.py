@@ -45,6 +45,7 @@ class TooLarge(CocketError):
     """More bytes or rows than a door takes at once (HTTP 413)."""
 
 
+@dataclass
 class Busy(CocketError):
     """Over capacity for now; try again after ``retry_after_s`` (HTTP 429)."""
 

@@ -241,23 +241,23 @@ def _problem(spec: Param, value: Any) -> str | None:
     return None if value >= spec.lo else f"must be at least {spec.lo:g}, not {value!r}"
 
 
+_PARTS: Final = re.compile(r'"([^"]*)"|\'([^\']*)\'|([\w-]+)')
+
+
 def _placed(fault: Fault, name: str, text: str, path: tuple[str, ...]) -> Fault:
-    """The fault with file and line: the line of the key after the header that leads to it, else the header's."""
-    lines = text.splitlines()
-    best = 0
-    depth = 0
-    for number, line in enumerate(lines, 1):
-        header = re.match(r"\s*\[\s*([^\]]+?)\s*\]", line)
-        if header:
-            parts = tuple(
-                a or b or c for a, b, c in re.findall(r'"([^"]*)"|\'([^\']*)\'|([\w-]+)', header[1])
-            )
-            depth = len(parts) if path[: len(parts)] == parts else 0
-            if depth == len(path) or (depth and not best):
-                best = number
-        elif depth or not best:
-            key = path[depth] if depth < len(path) else ""
-            if key and re.match(rf'\s*["\']?{re.escape(key)}["\']?\s*[.=]', line):
-                best = number
-                break
-    return Fault(f"{name}:{best or 1}: {fault.path}", fault.rule, fault.detail)
+    """The fault with file and line: the first line that leads farthest along its path."""
+    header: tuple[str, ...] = ()
+    best, score = 1, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        bracket = re.match(r"\s*\[([^\]]+)\]", line)
+        key = re.match(r"""\s*((?:"[^"]*"|'[^']*'|[\w.-])+)\s*=""", line)
+        if not (bracket or key):
+            continue
+        parts = tuple(a or b or c for a, b, c in _PARTS.findall((bracket or key)[1]))  # type: ignore[index]
+        if bracket:
+            header = parts
+        here = parts if bracket else header + parts
+        shared = min(len(here), len(path))
+        if here[:shared] == path[:shared] and shared > score:
+            best, score = number, shared
+    return Fault(f"{name}:{best}: {fault.path}", fault.rule, fault.detail)

@@ -23,7 +23,8 @@ from cocket.core.errors import Busy, CocketError, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import TIME_AHEAD_US, TIME_EPOCH_US, TIME_QUALITIES
 from cocket.store.dedupe import Seen
-from cocket.store.log import Log, Quarantined
+from cocket.store.log import Log
+from cocket.store.quarantine import Quarantined
 
 DEVICE, AHEAD, BEFORE_2010 = (TIME_QUALITIES.index(q) for q in ("device", "ahead", "before-2010"))
 
@@ -41,6 +42,10 @@ class Tick:
     """Time that passed, on its way into the log."""
 
     tick_us: int
+
+
+class _Empty:
+    """Nothing waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +118,14 @@ class Ingest:
                 self._queue.put(Tick(tick_us))
 
     def _run(self) -> None:
-        item = self._queue.get()
+        item: Waiting | Tick | _Empty | None = self._queue.get()
         while item is not None:
+            if isinstance(item, _Empty):
+                item = self._queue.get()
+                continue
             if isinstance(item, Tick):
                 self._write_tick(item)
-                item = self._queue.get()
+                item = self._poll()
                 continue
             group = [item]
             rows = item.decoded.batch.n
@@ -127,14 +135,12 @@ class Ingest:
                 rows += item.decoded.batch.n
                 item = self._poll()
             self._write(group)
-            if item is _EMPTY:
-                item = self._queue.get()
 
-    def _poll(self) -> Waiting | Tick | None:
+    def _poll(self) -> Waiting | Tick | _Empty | None:
         try:
             return self._queue.get_nowait()
         except queue.Empty:
-            return _EMPTY
+            return _Empty()
 
     def _write_tick(self, tick: Tick) -> None:
         try:
@@ -153,7 +159,7 @@ class Ingest:
             for waiting in group:
                 waiting.promise.set_exception(failure)
         else:
-            if done.batch is not None:
+            if done.batch is not None and done.batch.n:
                 self._committed(done)
             for waiting, receipt in zip(group, receipts, strict=True):
                 waiting.promise.set_result(receipt)
@@ -179,6 +185,7 @@ class Ingest:
                 for body in bodies
                 for r in body.rejects
             ],
+            keys=keys[~repeated] if repeated.any() else keys,
         )
         self._seen.commit()
         receipts, at = [], 0
@@ -196,10 +203,3 @@ class Ingest:
         batch.columns["time_quality"] = quality
         self._last = batch.take(~repeated) if repeated.any() else batch
         return self._last
-
-
-class _Empty:
-    """Nothing waits."""
-
-
-_EMPTY = _Empty()

@@ -73,7 +73,7 @@ class Runner:
         self._stopping = False
         self._reference_stale = False
         self._thread = threading.Thread(target=self._run, name="cocket-detector", daemon=True)
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.live = LiveMap()
         hub.subscribe(self.live.on_alerts)
         self.devices = Devices()
@@ -201,6 +201,9 @@ class Runner:
                     self._wake.wait_for(lambda: self._stopping, _RETRY_S)
                     if self._stopping:
                         return
+            except BaseException as error:
+                self.failure = error  # ours to mend: said by /health, and the log keeps what comes meanwhile
+                raise
 
     def _turn(self) -> bool:
         """One step of whatever is due first; False to end."""

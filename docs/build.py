@@ -1,0 +1,53 @@
+"""Writes the generated pages of docs/: `make docs`. tests/docs checks that they are as this would write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from cocket.core.config import Settings
+
+HERE = Path(__file__).resolve().parent
+
+
+def settings_page() -> str:
+    """docs/settings.md from core/config.py."""
+    out = [
+        "# Settings",
+        "",
+        "Written by `make docs` from `src/cocket/core/config.py`; do not edit.",
+        "",
+        "`cocket serve --settings FILE` reads TOML; a flag wins over the file, the file over the default. A key that is",
+        "not listed here is refused. Thresholds of detectors are not settings but rules: `cocket rules` prints them all,",
+        "`cocket serve --rules FILE` or `PUT /api/v1/rules` changes them, and the change is recorded.",
+    ]
+    for section in msgspec.structs.fields(Settings):
+        kind: Any = section.type
+        out += [
+            "",
+            f"## [{section.name}]",
+            "",
+            (kind.__doc__ or "").strip(),
+            "",
+            "| key | default | meaning |",
+            "|---|---|---|",
+        ]
+        hints = get_type_hints(kind, include_extras=True)
+        for field in msgspec.structs.fields(kind):
+            meta = [m for m in _metas(hints[field.name]) if m.description]
+            default = '""' if field.default == "" else str(field.default)
+            out.append(f"| `{field.name}` | `{default}` | {meta[-1].description} |")
+    return "\n".join(out) + "\n"
+
+
+def _metas(hint: Any) -> list[Any]:
+    return [a for a in get_args(hint)[1:] if isinstance(a, msgspec.Meta)]
+
+
+PAGES = {"settings.md": settings_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")

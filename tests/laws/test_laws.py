@@ -12,12 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from cocket.core.alerts import SEVERITIES, AlertChange
-from cocket.core.ids import alert_id
-from cocket.core.keys import observation_keys
-from cocket.core.schema import COLUMNS, Kind
-from cocket.pipeline import DETECTORS
 from tests.laws.harness import Machine, batch_of
 from tests.laws.world import (
     CORRIDOR,
@@ -34,6 +28,12 @@ from tests.laws.world import (
 )
 from tests.twins.machine import Alert, final_alerts
 from tests.twins.questions import QUESTIONS, ZONE_QUESTIONS
+
+from cocket.core.alerts import SEVERITIES, AlertChange
+from cocket.core.ids import alert_id
+from cocket.core.keys import observation_keys
+from cocket.core.schema import COLUMNS, Kind
+from cocket.pipeline import DETECTORS
 
 LAST = 230
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import shapely
+from tests.laws.harness import Reference
+from tests.twins.geometry import Corridor, Zone, Zones
 
 from cocket.core.journeys import Journey
 from cocket.journeys.corridors import CorridorDef, CorridorIndex
 from cocket.journeys.zones import ZoneDef, ZoneIndex
 from cocket.pipeline import DETECTORS
-from tests.laws.harness import Reference
-from tests.twins.geometry import Corridor, Zone, Zones
 
 HALF_MINUTE = 30_000_000
 START = 1_600_000_000_000_000

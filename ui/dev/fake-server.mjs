@@ -191,12 +191,12 @@ const raise = (m, kind, at) => {
     says: `${code} on ${m.equipment}`, facts: { value, unit, threshold, zone: zoneId, corridor: m.corridor },
     version: 1, history: [], evidence: [],
   };
-  alert.evidence = [-90_000, 0, 60_000, 120_000].map((d, i) => ({
+  alert.evidence = [-90_000, 0, 60_000, 120_000].map((d, i) => ({ roles: [['began', 'raised', 'worst', 'last'][i]], key: String(i), observation: {
     ...observation(m, at + d),
     ...(code === 'seal-cut' && i > 0 ? { rope_cut: true, locked: true } : {}),
     ...(code === 'unlock-outside-zone' && i > 0 ? { locked: false, unlock_method: 'card', card_id: '0009127755' } : {}),
     ...(code === 'gnss-jamming' && i > 0 ? { fix_valid: false } : {}),
-  }));
+  } }));
   alerts.set(id, alert);
   if (RANK[severity] > (RANK[m.state] ?? -1)) m.state = code === 'silence' ? 'silent' : severity;
   return alert;
@@ -371,6 +371,7 @@ async function apiCall(req, res, url) {
     const has = (name, value) => !query.getAll(name).length || query.getAll(name).includes(value);
     const rows = [...alerts.values()].map(listed)
       .filter((a) => has('code', a.code) && has('severity', a.severity) && has('state', a.state) && has('mrn', a.mrn) && has('device_id', a.device_id))
+      .filter((a) => !query.has('superseded') || (a.superseded !== null) === (query.get('superseded') === 'true'))
       .filter((a) => !query.has('open') || (a.state !== 'closed') === (query.get('open') === 'true'))
       .sort((a, b) => (query.get('order') === 'urgent' ? RANK[b.severity] - RANK[a.severity] : 0) || b.raised_at.localeCompare(a.raised_at));
     return json(res, paged(rows, query));
@@ -389,7 +390,7 @@ async function apiCall(req, res, url) {
   }
   if (path === '/movements') {
     const q = (query.get('q') ?? '').toLowerCase();
-    const rows = movements.filter((m) => !q || `${m.mrn} ${m.equipment} ${m.device}`.toLowerCase().includes(q)).map(summary).filter((m) => query.get('open') !== 'true' || m.open_alerts);
+    const rows = movements.filter((m) => !q || `${m.mrn} ${m.equipment} ${m.device}`.toLowerCase().includes(q)).filter((m) => !query.has('open') || (query.get('open') === 'true') !== m.ended).map(summary);
     return json(res, paged(rows, query));
   }
   if (parts[0] === 'movements') {

@@ -46,7 +46,9 @@ describe('the board', () => {
     expect(matches(alert('a'), { ...NO_FILTER, text: 'msku' })).toBe(true);
     expect(matches(alert('a'), { ...NO_FILTER, text: 'nothing' })).toBe(false);
     expect(matches(alert('a'), { ...NO_FILTER, severities: ['high'] })).toBe(false);
-    expect(asQuery({ ...NO_FILTER, codes: ['silence'] })).toMatchObject({ open: true, code: ['silence'] });
+    expect(asQuery({ ...NO_FILTER, codes: ['silence'] })).toMatchObject({ superseded: false, code: ['silence'] });
+    expect(asQuery(NO_FILTER)['state']).not.toContain('closed');
+    expect(asQuery({ ...NO_FILTER, scope: 'closed' })['state']).toEqual(['closed']);
   });
 });
 

@@ -79,8 +79,8 @@ describe('alert sentences', () => {
   it('speak the language of the page, from code and facts', () => {
     expect(alertSentence('fr', alert({}))).toContain('MSKU1234565');
     const off = alert({ code: 'route-deviation', facts: { value: 2_640, unit: 'm', threshold: 2_000, zone: null, corridor: null } });
-    expect(alertSentence('en', off).replaceAll('\u202f', ' ')).toBe('MSKU1234565 is 2.6 km off its corridor.');
-    expect(alertSentence('fr', off).replaceAll('\u202f', ' ')).toBe('MSKU1234565 est à 2,6 km hors de son corridor.');
+    expect(alertSentence('en', off).replaceAll('\u202f', ' ')).toBe('MSKU1234565 left its corridor, by up to 2.6 km.');
+    expect(alertSentence('fr', off).replaceAll('\u202f', ' ')).toBe('MSKU1234565 a quitté son corridor, jusqu’à 2,6 km.');
   });
 
   it('fall back to the server for a kind they do not know', () => {

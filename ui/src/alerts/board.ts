@@ -1,3 +1,4 @@
+import { ALERT_STATES } from './machine';
 import type { Alert, AlertPatch, AlertState, Severity } from '../api/types';
 
 export interface AlertFilter {
@@ -39,7 +40,7 @@ export function isOpen(alert: Alert): boolean {
 
 export function matches(alert: Alert, filter: AlertFilter): boolean {
   if (filter.scope === 'open' && !isOpen(alert)) return false;
-  if (filter.scope === 'closed' && isOpen(alert)) return false;
+  if (filter.scope === 'closed' && alert.state !== 'closed') return false;
   if (filter.codes.length && !filter.codes.includes(alert.code)) return false;
   if (filter.severities.length && !filter.severities.includes(alert.severity)) return false;
   if (filter.states.length && !filter.states.includes(alert.state)) return false;
@@ -87,10 +88,17 @@ export function overlay(alert: Alert, patches: readonly AlertPatch[]): Alert {
 /** The filter as a query of the API, so that the server looks where this page has not. */
 export function asQuery(filter: AlertFilter): Record<string, string | string[] | boolean> {
   const query: Record<string, string | string[] | boolean> = { order: filter.order };
-  if (filter.scope === 'open') Object.assign(query, { open: true, superseded: false });
-  if (filter.scope === 'closed' && !filter.states.length) query['open'] = false;
+  // The server's `open` leaves out what has ended by itself; here an alert is open until someone closes it.
+  const states = filter.states.length
+    ? filter.states
+    : filter.scope === 'open'
+      ? ALERT_STATES.filter((state) => state !== 'closed')
+      : filter.scope === 'closed'
+        ? (['closed'] as const)
+        : [];
+  if (filter.scope === 'open') query['superseded'] = false;
   if (filter.codes.length) query['code'] = filter.codes;
   if (filter.severities.length) query['severity'] = filter.severities;
-  if (filter.states.length) query['state'] = filter.states;
+  if (states.length) query['state'] = [...states];
   return query;
 }

@@ -18,7 +18,9 @@ export interface Page<T> {
 }
 
 export interface AlertFacts {
+  /** What was measured when the alert was raised, and the worst since. */
   value: number | null;
+  peak?: number | null;
   unit: string | null;
   threshold: number | null;
   zone: string | null;
@@ -68,9 +70,16 @@ export interface Observation {
   [column: string]: unknown;
 }
 
+/** An observation that proves an alert, and what it shows: where it began, was raised, worst, last. */
+export interface Proof {
+  roles: ('began' | 'raised' | 'worst' | 'last')[];
+  key: string;
+  observation: Observation;
+}
+
 export interface AlertDetail extends Alert {
   history: HistoryEntry[];
-  evidence: Observation[];
+  evidence: Proof[];
 }
 
 export interface AlertPatch {
@@ -88,7 +97,10 @@ export interface Health {
   now: string;
   clock: { kind: 'wall' | 'replay'; speed: number };
   demo: boolean;
+  /** Set while observations are kept but not examined: status is then "degraded". */
+  detail?: string | null;
   tiles?: string | null;
+  attribution?: string | null;
 }
 
 export interface Stats {

@@ -21,7 +21,8 @@ export function alertSentence(locale: Locale, alert: Alert): string {
   const facts = alert.facts;
   const zone = facts?.zone ?? alert.subject;
   if (zone) params['zone'] = zone;
-  const { value, unit } = facts ?? { value: null, unit: null };
+  const value = facts?.peak ?? facts?.value ?? null;
+  const unit = facts?.unit ?? null;
   // A value without a unit is a plain count; only the wrong passwords are counted.
   const measured =
     unit && unit !== 'count' && unit !== 'tries'
@@ -30,6 +31,8 @@ export function alertSentence(locale: Locale, alert: Alert): string {
         ? number(value, locale)
         : null;
   if (measured !== null) params['value'] = measured;
+  const bySeverity = `${base}.${alert.severity}`;
+  if (isKey(bySeverity)) return message(locale, bySeverity, params);
   for (const fact of ['value', 'zone'] as const) {
     const key = `${base}.${fact}`;
     if (params[fact] !== undefined && isKey(key)) return message(locale, key, params);

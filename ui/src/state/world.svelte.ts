@@ -2,6 +2,9 @@ import { api } from '../api/client';
 import type { Demo, GeoCollection, Health, Office } from '../api/types';
 import { clock } from './clock.svelte';
 
+/** Zones, corridors and the server's health are read again this often: others change them. */
+const AGAIN_MS = 60_000;
+const SOON_MS = 4_000;
 const EMPTY: GeoCollection = { type: 'FeatureCollection', features: [] };
 
 /** What changes rarely: the server's own facts, zones, corridors, offices, and the demonstration. */
@@ -11,6 +14,8 @@ class World {
   zones = $state.raw<GeoCollection>(EMPTY);
   corridors = $state.raw<GeoCollection>(EMPTY);
   offices = $state.raw<Office[]>([]);
+  /** Zones, corridors and offices have been read at least once. */
+  read = $state(false);
   trouble = $state.raw<Error | null>(null);
   #again: ReturnType<typeof setTimeout> | null = null;
 
@@ -21,8 +26,10 @@ class World {
       clock.hear(health.now);
       this.health = health;
       this.trouble = null;
-      if (health.demo) void this.#followDemo();
+      if (health.demo && !this.#following) void this.#followDemo();
       await this.readMap();
+      const known = this.corridors.features.length || this.zones.features.length;
+      setTimeout(() => void this.start(), known ? AGAIN_MS : SOON_MS);
     } catch (error) {
       this.trouble = error instanceof Error ? error : new Error(String(error));
       this.#again ??= setTimeout(() => {
@@ -41,6 +48,7 @@ class World {
     this.zones = zones;
     this.corridors = corridors;
     this.offices = offices.items;
+    this.read = true;
   }
 
   office(id: string | null): string | null {
@@ -54,7 +62,10 @@ class World {
     return (found?.properties['name'] as string | undefined) ?? id;
   }
 
+  #following = false;
+
   async #followDemo(): Promise<void> {
+    this.#following = true;
     try {
       this.demo = await api.demo();
     } catch {

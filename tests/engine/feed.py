@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import msgspec
@@ -147,19 +148,24 @@ FIELDS = (
 )
 
 
+def settle(service: Service) -> None:
+    """Wait until everything is detected, every timer due by now has fired, and the counts are written."""
+    runner = service._runner
+    end = time.monotonic() + 60
+    while True:
+        assert service.wait_detected(60)
+        due = runner._detection.state["due_us"][: runner._world.table.n]
+        if due.min() > NOW_US and not runner._counts_stale and not service.lag:
+            return
+        assert time.monotonic() < end, "the timers did not settle"
+        time.sleep(0.01)
+
+
 def final(service: Service) -> list[tuple[object, ...]]:
     """The alerts that hold, once nothing is left to detect."""
-    assert service.wait_detected(60)
-    service._runner._counts_stale = True  # counts are written within a second; do not wait for it
-    service._runner._flushed_at = 0.0
+    settle(service)
     out: list[tuple[object, ...]] = []
     cursor = None
-    for _ in range(200):
-        if not service._runner._counts_stale:
-            break
-        import time
-
-        time.sleep(0.02)
     while True:
         page, cursor = service.folder.alerts.page({"superseded": False}, cursor, 200, "newest")
         out += [tuple(alert[f] for f in FIELDS) for alert in page]

@@ -91,6 +91,8 @@ def run_demo(*, for_s: float | None, as_json: bool, data: Path | None, port: int
             with httpx.Client(base_url=f"{server.url}/api/v1", timeout=60.0) as client:
                 result = _Run(script, client, speed, server).to_the_end()
             _report(result, as_json)
+            if not result.complete:
+                say(f"The run is not complete; the server's last words: {server.words()}", loud=True)
             if for_s is None:
                 say(f"The tracks have ended; {server.url} stays up until Ctrl-C.", loud=True)
                 with suppress(KeyboardInterrupt):
@@ -250,9 +252,8 @@ class _Run:
     # the rows
 
     def _read_clock(self) -> None:
-        asked = time.monotonic()
         now = parse_rfc3339(self.call("GET", "/health").json()["now"])
-        self.clock = ((asked + time.monotonic()) / 2, now)
+        self.clock = (time.monotonic(), now)
 
     def now_us(self) -> int:
         """The server's clock, as we reckon it: never ahead of it."""
@@ -305,6 +306,9 @@ class _Run:
         quiet = 0
         while True:
             lag = int(self.call("GET", "/stats").json()["lag_observations"])
+            health = self.call("GET", "/health").json()
+            if health["status"] != "ok":
+                raise Unavailable(f"the detectors stand still: {health.get('detail')}")
             quiet = quiet + 1 if lag == 0 else 0
             if quiet == 3 or time.monotonic() > deadline:
                 return lag

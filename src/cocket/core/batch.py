@@ -232,7 +232,8 @@ def _from_arrow(name: str, data: pa.Array) -> ColumnData:
                 f"column {name!r} holds {unknown[0]!r}, which is none of {', '.join(column.values)}"
             )
         table = np.array([*(known[v] for v in values), -1], np.int8)
-        return table[codes]
+        enums: Array = table[codes]
+        return enums
     out: Array
     if column.kind is Kind.FLOAT:
         out = data.cast(pa.float64()).to_numpy(zero_copy_only=False)

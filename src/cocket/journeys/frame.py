@@ -19,8 +19,15 @@ from cocket.journeys.timers import plan, plan_tick
 class Zones(Protocol):
     """What is asked of a zone index."""
 
-    ids: list[str]
-    kinds: Array
+    @property
+    def ids(self) -> list[str]:
+        """The zones' ids, by number."""
+        ...
+
+    @property
+    def kinds(self) -> Array:
+        """int32 bits by zone."""
+        ...
 
     def locate(self, lat: Array, lon: Array) -> tuple[Array, Array]:
         """Zones of each point as (offsets, zones); NaN is in none."""

@@ -346,8 +346,8 @@ def off_corridor(s: Stage) -> list[Truth]:
 
 
 def speeding(s: Stage) -> list[Truth]:
-    """Its corridor allows 80 km/h, and the vehicle really drives faster for minutes (truth by ``scan``)."""
-    limit = 80 / 3.6
+    """Its corridor allows 22 m/s (79 km/h), and the vehicle really drives faster for minutes (truth by ``scan``)."""
+    limit = 22.0
     fast = s.seal.rows["speed_mps"] > limit * 1.1
     if not fast_spans(fast, s.seal.rows["observed_us"], 150 * US):
         raise Unfit

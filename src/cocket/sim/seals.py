@@ -72,7 +72,7 @@ class Seal:
     way: tuple[Array, Array, Array]
     kinds: list[str] = field(default_factory=list)
     extra: list[Any] = field(default_factory=list)
-    speed_limit_mps: float = 120 / 3.6
+    speed_limit_mps: float = 33.0
     allowed_share: float | None = None
     corridor_gap: tuple[float, float, float] | None = None
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from cocket import __version__
+from cocket.core.clock import ReplayClock, parse_rfc3339
 from cocket.core.errors import Malformed, NotFound
 from cocket.engine.service import Service
 from cocket.web import answers, metrics, models
@@ -127,6 +128,7 @@ class DemoStory(BaseModel):
     speed: float | None = None
     started_at: models.Time | None = None
     ends_at: models.Time | None = None
+    stop_at: models.Time | None = None
     progress: Annotated[float, Field(ge=0, le=1)] = 0
     finished: bool = False
     table: dict[str, Any] | None = None
@@ -151,11 +153,18 @@ async def demo(request: Request) -> Response:
     responses=declared(400, 408, 413, 415, 422, 429),
     openapi_extra=json_content("DemoStory"),
 )
-async def put_demo(request: Request, body: JsonBody) -> Response:
-    """Only while the server runs as a demo; the demo's director keeps it current."""
+async def put_demo(request: Request, service: Asked, body: JsonBody) -> Response:
+    """Only while the server runs as a demo; the demo's director keeps it current.
+
+    Simulated time stands still until it has told the story for the first time, and again at `stop_at`.
+    """
     story = parsed(body)
     if not isinstance(story, dict):
         raise Malformed("an object is wanted")
     validated(DemoStory, story)
     request.app.state.demo_story = story
+    if isinstance(service.clock, ReplayClock):
+        if story.get("stop_at"):
+            service.clock.stop_at(parse_rfc3339(story["stop_at"]))
+        service.clock.release()
     return answers.Json(story)

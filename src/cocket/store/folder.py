@@ -31,17 +31,24 @@ LOG_PAGE_BYTES = 16_384
 class DataFolder:
     """Everything that is kept, in one folder. Each part says who may call it at once."""
 
-    def __init__(self, path: Path, lock: FileLock, *, seen_bytes: int) -> None:
+    def __init__(self, path: Path, lock: FileLock | None, *, seen_bytes: int) -> None:
+        read_only = lock is None
         self.path = path
         self._lock = lock
         self._opened: list[Database] = []
         try:
-            log_db = Database(path / "log.sqlite", "log", tables.log_metadata, page_size=LOG_PAGE_BYTES)
+            log_db = Database(
+                path / "log.sqlite",
+                "log",
+                tables.log_metadata,
+                page_size=LOG_PAGE_BYTES,
+                read_only=read_only,
+            )
             self._opened.append(log_db)
-            main_db = Database(path / "cocket.sqlite", "main", tables.main_metadata)
+            main_db = Database(path / "cocket.sqlite", "main", tables.main_metadata, read_only=read_only)
             self._opened.append(main_db)
             self.log = Log(log_db)
-            self.history = History(path / "history", log_db, self.log)
+            self.history = History(path / "history", log_db, self.log, read_only=read_only)
             self.log.follow(self.history.remember)
             self.seen = Seen(self._stored_keys, budget_bytes=seen_bytes)
             self.reference = Reference(main_db)
@@ -52,19 +59,28 @@ class DataFolder:
 
     @classmethod
     def open(
-        cls, path: Path | str, *, create: bool = True, seen_bytes: int = DEFAULT_BUDGET_BYTES
+        cls,
+        path: Path | str,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        seen_bytes: int = DEFAULT_BUDGET_BYTES,
     ) -> DataFolder:
         """Open a data folder, made if it is not there and ``create`` is set.
 
         ``FolderRefused`` if another process has it open, a newer version wrote it, or it is something else;
         ``DataDamaged`` if a file in it is. What the log holds beyond the history is read into memory.
+        ``read_only`` works beside the process that has it open and shows everything as of this moment (alerts and
+        reference data: as they become); it makes and changes nothing.
         """
         path = Path(path)
         known = (path / "log.sqlite").exists()
-        if not known and not create:
+        if not known and (read_only or not create):
             raise FolderRefused(f"{path} is no data folder: it holds no log.sqlite")
         if path.exists() and not path.is_dir():
             raise FolderRefused(f"{path} is a file, not a data folder; choose another place by --data")
+        if read_only:
+            return cls(path, None, seen_bytes=seen_bytes)
         path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path / "cocket.lock")
         try:
@@ -83,4 +99,5 @@ class DataFolder:
         """Let go of the folder. What was acknowledged is safe without this."""
         for db in self._opened:
             db.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()

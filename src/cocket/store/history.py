@@ -55,7 +55,7 @@ class _View:
 class History:
     """The history in ``folder``, registered in ``db`` (``log.sqlite``), of the observations in ``log``."""
 
-    def __init__(self, folder: Path, db: Database, log: Log) -> None:
+    def __init__(self, folder: Path, db: Database, log: Log, *, read_only: bool = False) -> None:
         self.folder = folder
         self._db = db
         self._log = log
@@ -64,29 +64,45 @@ class History:
         self._pins: Counter[Path] = Counter()
         self._gone: set[Path] = set()
         self.tail = Tail()
-        folder.mkdir(exist_ok=True)
-        for path in folder.glob("*.tmp"):
-            path.unlink()
-        self._view = _View(*registered(db, folder))
+        self._read_only = read_only
+        if not read_only:
+            folder.mkdir(exist_ok=True)
+            for path in folder.glob("*.tmp"):
+                path.unlink()
+        self._view = _held(db, folder) if read_only else _View(*registered(db, folder))
         named = [int(p.stem) for p in folder.glob("*.parquet") if p.stem.isdigit()]
         self._next_id = max([f.file_id for f in self._view.files] + named, default=0) + 1
-        self.tail.last_offset = self._view.compacted
-        self._recover()
+        while not self._recover():
+            self._view = _held(db, folder)
 
-    def _recover(self) -> None:
-        """Bring the rest of the log into memory; what memory should not hold is compacted on the way."""
-        after = self.compacted_offset
+    def _recover(self) -> bool:
+        """Bring the rest of the log into memory; what memory should not hold is compacted on the way.
+
+        False if another process, the folder's owner, has trimmed the log meanwhile: look again.
+        """
+        self.tail = Tail()
+        self.tail.last_offset = after = self.compacted_offset
         while entries := self._log.read(after):
+            if entries[0].offset != after + 1:
+                if self._read_only and registered(self._db, self.folder)[1] > after:
+                    return False
+                raise DataDamaged(
+                    f"log entries {after + 1} to {entries[0].offset - 1} are missing in {self._db.path}; "
+                    "restore the folder from a copy"
+                )
             for entry in entries:
                 self.remember(entry)
             after = entries[-1].offset
-            if self.tail.rows > TAIL_ROWS:
+            if self.tail.rows > TAIL_ROWS and not self._read_only:
                 self.compact(after)
-        if after != self._log.last_offset():
+        if after < self._log.last_offset():
+            if self._read_only and registered(self._db, self.folder)[1] > after:
+                return False
             raise DataDamaged(
                 f"the log in {self._db.path} ends at {after}, but {self._log.last_offset()} were written; "
                 "restore the folder from a copy"
             )
+        return True
 
     def remember(self, entry: Entry, keys: Array | None = None) -> None:
         """Take a log entry into the tail. ``Log.append`` does it; once more changes nothing."""
@@ -318,6 +334,19 @@ def registered(db: Database, folder: Path) -> tuple[tuple[HistoryFile, ...], int
         HistoryFile(folder / r["name"], r["id"], r["level"], Facts(**{n: r[n] for n in names})) for r in rows
     ]
     return tuple(files), compacted
+
+
+def _held(db: Database, folder: Path) -> _View:
+    """What there is at this moment, held in such a way that the owner of the folder may delete it meanwhile."""
+    while True:
+        files, compacted = registered(db, folder)
+        try:
+            for file in files:
+                file.hold()
+        except FileNotFoundError:
+            if registered(db, folder)[0] != files:  # merged away before it was held
+                continue
+        return _View(files, compacted)
 
 
 def _from_file(

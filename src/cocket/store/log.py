@@ -184,7 +184,8 @@ class Log(Quarantine):
     def read(self, after: int, max_rows: int = 20_000) -> list[Entry]:
         """The entries behind offset ``after``, in order, up to about ``max_rows`` observations (one entry at least).
 
-        Each is checked against its checksum; ``DataDamaged`` names the offset.
+        Each is checked against its checksum; ``DataDamaged`` names the offset, also of one that is missing between
+        two others. What was trimmed is left out: the caller sees by the first offset.
         """
         found: list[Entry] = []
         rows = 0
@@ -194,6 +195,11 @@ class Log(Quarantine):
                 row = result.fetchone()
                 if row is None:
                     break
+                if found and row.offset != found[-1].offset + 1:
+                    raise DataDamaged(
+                        f"log entries {found[-1].offset + 1} to {row.offset - 1} are missing in {self._db.path}; "
+                        "restore the folder from a copy"
+                    )
                 found.append(self._entry(row))
                 rows += found[-1].n
             result.close()

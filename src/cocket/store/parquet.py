@@ -182,7 +182,18 @@ class HistoryFile:
         self.level = level
         self.facts = facts
         self._hours = frozenset(np.frombuffer(facts.hours, "<i4").tolist())
+        self._held: pa.Buffer | None = None
         self._opened: tuple[pq.FileMetaData, Array, Array, Array, Array] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HistoryFile) and (other.path, other.file_id) == (self.path, self.file_id)
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.file_id))
+
+    def hold(self) -> None:
+        """Keep it readable though it be deleted: it is mapped into memory from now on."""
+        self._held = pa.memory_map(str(self.path)).read_buffer()
 
     def has_hours(self, hours: Sequence[int]) -> bool:
         """Whether it may hold observations of any of these hours (event time // one hour)."""
@@ -231,7 +242,7 @@ class HistoryFile:
         wanted = None if columns is None else [c for c in (*columns, *_EXTRA) if c in known]
         group = -1
         try:
-            with pq.ParquetFile(self.path, metadata=metadata, page_checksum_verification=True) as file:
+            with pq.ParquetFile(self._source(), metadata=metadata, page_checksum_verification=True) as file:
                 for group in groups:
                     table = file.read_row_group(int(group), columns=wanted, use_threads=False)
                     yield table.combine_chunks().to_batches()[0]
@@ -240,14 +251,24 @@ class HistoryFile:
                 f"history file {self.path}, row group {group}, is damaged ({error}); restore it from a copy"
             ) from error
 
+    def _source(self) -> Any:
+        return self.path if self._held is None else pa.BufferReader(self._held)
+
+    def _footer_checksum(self) -> bytes:
+        if self._held is None:
+            return _footer_checksum(self.path)
+        size = self._held.size
+        length = int.from_bytes(self._held[size - 8 : size - 4].to_pybytes(), "little")
+        return blake2b(self._held[max(0, size - 8 - length) :], digest_size=16).digest()
+
     def _open(self) -> tuple[pq.FileMetaData, Array, Array, Array, Array]:
         if self._opened is None:
             try:
-                if _footer_checksum(self.path) != self.facts.footer_checksum:
+                if self._footer_checksum() != self.facts.footer_checksum:
                     raise DataDamaged(
                         f"the footer of history file {self.path} does not match its checksum; restore it from a copy"
                     )
-                metadata = pq.read_metadata(self.path)
+                metadata = pq.read_metadata(self._source())
                 groups = msgspec.json.decode(metadata.metadata[_GROUPS], type=list[tuple[str, str, int, int]])
             except FileNotFoundError as error:
                 raise DataDamaged(f"history file {self.path} is missing; restore it from a copy") from error

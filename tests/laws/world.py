@@ -83,7 +83,7 @@ RULES: list[dict[str, Any]] = [
             "unscheduled-stop": {"stop_s": 120, "hot_stop_s": 60, "fold_s": 200},
             "temperature-excursion": {"hold_s": 60, "alarm_s": 150},
             "silence": {"fold_s": 900, "missed_periods": 1.5},
-            "route-deviation": {"fold_s": 60},
+            "route-deviation": {"fold_s": 900},
             "shock": {"severity": "warn"},
         },
         "goods": {"pharma": {"temperature-excursion": {"min_c": 3.0}, "wrong-password": {"enabled": False}}},

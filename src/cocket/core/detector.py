@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, Literal
 
 import numpy as np
 
 from cocket.core.batch import Array
 from cocket.core.frame import Frame
+from cocket.core.journeys import JourneyTable
+from cocket.core.schema import NULL_INT
 
 ParamKind = Literal["number", "truth", "kinds", "severity"]
 
@@ -70,11 +73,20 @@ class Facts:
     device_id: str
     equipment_id: str
     mrn: str
-    limit_us: int | None
-    speed_limit_mps: float | None
-    temp_min_c: float | None
-    temp_max_c: float | None
+    journey: int
+    table: JourneyTable
     param: Callable[[str], float]
+
+    @property
+    def limit_us(self) -> int | None:
+        """The movement's limit date."""
+        value = int(self.table.limit_us[self.journey])
+        return None if value == NULL_INT else value
+
+    def own(self, name: str) -> float | None:
+        """A number of the journey's own: ``speed_limit_mps``, ``temp_min_c`` or ``temp_max_c``."""
+        value = float(getattr(self.table, name)[self.journey])
+        return None if isnan(value) else value
 
 
 COMMON_PARAMS = (

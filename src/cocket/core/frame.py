@@ -61,9 +61,11 @@ class Frame:
 
     def get(self, name: str) -> Array | None:
         """A schema column by row, null on timers; None when it is null in every row."""
+        if self.rows is None:
+            return self.batch.array(name)
         if name not in self._got:
             data = self.batch.array(name)
-            self._got[name] = data if data is None or self.rows is None else self._take(name, data)
+            self._got[name] = None if data is None else self._take(name, data)
         return self._got[name]
 
     def texts(self, name: str) -> Texts | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -121,13 +122,15 @@ class JourneyTable:
         """Numbers of the new journeys, in order."""
         start, self.n = self.n, self.n + len(journeys)
         self._reserve(self.n)
-        for name, dtype, null in _NUMBERS:
-            values = [getattr(x, name) for x in journeys]
-            column = np.array([null if v is None else v for v in values], dtype)
-            getattr(self, name)[start : self.n] = column
+        for name, _, null in _NUMBERS:
+            values = list(map(attrgetter(name), journeys))
+            if None in values:
+                values = [null if v is None else v for v in values]
+            getattr(self, name)[start : self.n] = values
         for name in _TEXTS:
-            getattr(self, name).extend([getattr(x, name) for x in journeys])
-        self.cards[start : self.n] = [self._cards(x.cards) for x in journeys]
+            getattr(self, name).extend(map(attrgetter(name), journeys))
+        cards = [x.cards for x in journeys]
+        self.cards[start : self.n] = -1 if not any(cards) else [self._cards(c) for c in cards]
         self.profile[start : self.n] = 0
         return range(start, self.n)
 

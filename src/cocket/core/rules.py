@@ -101,6 +101,24 @@ class Rules:
             self._values.clear()
         return number
 
+    def profiles(
+        self,
+        corridor: Sequence[str | None],
+        goods: Sequence[str | None],
+        device_class: Sequence[str | None],
+    ) -> Array:
+        """``profile`` for many: int32."""
+        if not any(self._special.values()):
+            return np.zeros(len(corridor), np.int32)
+        known: dict[tuple[str | None, str | None, str | None], int] = {}
+        out = np.empty(len(corridor), np.int32)
+        for i, names in enumerate(zip(corridor, goods, device_class, strict=True)):
+            number = known.get(names)
+            if number is None:
+                number = known[names] = self.profile(*names)
+            out[i] = number
+        return out
+
     def values(self, detector: str, param: str) -> Array:
         """A param by profile: float64 (NaN for none), int8 for truths, int32 bits for kinds."""
         found = self._values.get((detector, param))
@@ -116,8 +134,8 @@ class Rules:
 
     def severity(self, detector: str, profile: int) -> str | None:
         """The severity that replaces the detector's own, if any."""
-        value = self._value(detector, self._params[detector]["severity"], list(self._profiles)[profile])
-        return None if value is None else str(value)
+        number = self.values(detector, "severity")[profile]
+        return None if number < 0 else SEVERITIES[number]
 
     def _value(self, detector: str, spec: Param, key: tuple[str | None, str | None, str | None]) -> Any:
         value = self._defaults.get(detector, {}).get(spec.name, spec.default)

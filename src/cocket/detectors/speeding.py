@@ -68,8 +68,8 @@ def _fast(
 
 
 def _threshold(f: Facts) -> float:
-    limit = f.param("limit_mps") if f.speed_limit_mps is None else f.speed_limit_mps
-    return limit * (1.0 + f.param("over_share"))
+    own = f.own("speed_limit_mps")
+    return (f.param("limit_mps") if own is None else own) * (1.0 + f.param("over_share"))
 
 
 def _says(f: Facts) -> str:

@@ -85,8 +85,9 @@ def _outside(
 
 
 def _range(f: Facts) -> str:
-    low = f.param("min_c") if f.temp_min_c is None else f.temp_min_c
-    high = f.param("max_c") if f.temp_max_c is None else f.temp_max_c
+    own_low, own_high = f.own("temp_min_c"), f.own("temp_max_c")
+    low = f.param("min_c") if own_low is None else own_low
+    high = f.param("max_c") if own_high is None else own_high
     if np.isnan(low):
         return f"above {high:g} °C"
     if np.isnan(high):

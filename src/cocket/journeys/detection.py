@@ -77,9 +77,11 @@ class Detection:
         which = np.arange(table.n) if js is None else np.asarray(js, np.int64)
         if not len(which):
             return
-        corridor, goods, device_class = table.corridor_id, table.goods, table.device_class
-        profile = self.rules.profile
-        table.profile[which] = [profile(corridor[j], goods[j], device_class[j]) for j in which.tolist()]
+        columns = (table.corridor_id, table.goods, table.device_class)
+        if js is not None:
+            corridor, goods, device_class = ([column[j] for j in which.tolist()] for column in columns)
+            columns = (corridor, goods, device_class)
+        table.profile[which] = self.rules.profiles(*columns)
         self.times[which] = times_of(table, self.rules, which)
         retime(which, self.state, self.times)
         self._fold.clear()

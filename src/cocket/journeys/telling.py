@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from math import isfinite
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,6 +16,23 @@ from cocket.core.ids import alert_id
 from cocket.core.journeys import JourneyTable
 from cocket.core.rules import Rules
 from cocket.core.schema import NULL_INT
+
+_WHICH: Final = ("detector", "journey", "subject", "began_us", "began_key")
+_REST: Final = (
+    "raised_us",
+    "raised_key",
+    "last_us",
+    "last_key",
+    "peak_us",
+    "peak_key",
+    "ended_us",
+    "lat",
+    "lon",
+    "value",
+    "peak",
+    "count",
+    "level",
+)
 
 
 def tell(
@@ -29,105 +47,80 @@ def tell(
 ) -> list[AlertChange]:
     """One change for each alert among the episodes, as it last stood, in the order in which they came."""
     latest: dict[tuple[Any, ...], int] = {}
-    names = ("detector", "journey", "subject", "began_us", "began_key")
-    for i, key in enumerate(zip(*(events[name].tolist() for name in names), strict=True)):
+    for i, key in enumerate(zip(*(events[name].tolist() for name in _WHICH), strict=True)):
         latest.pop(key, None)
         latest[key] = i
-    chosen = events[list(latest.values())] if len(latest) < len(events) else events
-    return [
-        _change(dict(zip(_NAMES, r, strict=True)), detectors, rules, table, subjects, raised_us, late)
-        for r in chosen[_NAMES].tolist()
-    ]
-
-
-_NAMES = [
-    "began_us",
-    "began_key",
-    "raised_us",
-    "raised_key",
-    "last_us",
-    "last_key",
-    "peak_us",
-    "peak_key",
-    "ended_us",
-    "lat",
-    "lon",
-    "value",
-    "peak",
-    "count",
-    "journey",
-    "subject",
-    "detector",
-    "level",
-]
-
-
-def _change(
-    r: dict[str, Any],
-    detectors: Sequence[Detector],
-    rules: Rules,
-    table: JourneyTable,
-    subjects: Sequence[str],
-    raised_us: int,
-    late: bool,
-) -> AlertChange:
-    detector, j = detectors[r["detector"]], r["journey"]
-    profile = int(table.profile[j])
-    severity = rules.severity(detector.name, profile) or detector.severities[r["level"] - 1]
-    zone = None if r["subject"] < 0 else subjects[r["subject"]]
-    journey = table.key(j)
-    facts = Facts(
-        level=r["level"],
-        severity=severity,
-        began_us=r["began_us"],
-        raised_us=r["raised_us"],
-        last_us=r["last_us"],
-        ended_us=None if r["ended_us"] == NULL_INT else r["ended_us"],
-        count=r["count"],
-        value=_known(r["value"]),
-        peak=_known(r["peak"]),
-        zone=zone,
-        corridor=table.corridor_id[j],
-        device_id=table.device_id[j],
-        equipment_id=table.equipment_id[j],
-        mrn=table.mrn[j],
-        limit_us=None if table.limit_us[j] == NULL_INT else int(table.limit_us[j]),
-        speed_limit_mps=_known(table.speed_limit_mps[j]),
-        temp_min_c=_known(table.temp_min_c[j]),
-        temp_max_c=_known(table.temp_max_c[j]),
-        param=partial(rules.number, detector.name, profile=profile),
-    )
-    return AlertChange(
-        id=alert_id(journey, detector.name, zone or "", r["began_us"], r["began_key"]),
-        code=detector.name,
-        severity=severity,
-        journey=journey,
-        mrn=facts.mrn,
-        equipment_id=facts.equipment_id,
-        device_id=facts.device_id,
-        subject=zone,
-        began_us=r["began_us"],
-        ended_us=facts.ended_us,
-        raised_event_us=r["raised_us"],
-        last_us=r["last_us"],
-        raised_us=raised_us,
-        count=r["count"],
-        lat_deg=_known(r["lat"]),
-        lon_deg=_known(r["lon"]),
-        value=facts.value,
-        peak=facts.peak,
-        threshold=None if detector.threshold is None else detector.threshold(facts),
-        unit=detector.unit,
-        corridor=facts.corridor,
-        began_key=r["began_key"],
-        raised_key=r["raised_key"],
-        last_key=r["last_key"],
-        peak_us=r["peak_us"],
-        peak_key=r["peak_key"],
-        says=detector.says(facts),
-        late=late,
-    )
-
-
-def _known(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    rows = np.fromiter(latest.values(), np.int64, len(latest))
+    rest = zip(*(events[name][rows].tolist() for name in _REST), strict=True)
+    out: list[AlertChange] = []
+    for (det, j, subject, began_us, began_key), (
+        raised,
+        raised_key,
+        last_us,
+        last_key,
+        peak_us,
+        peak_key,
+        ended,
+        lat,
+        lon,
+        value,
+        peak,
+        count,
+        level,
+    ) in zip(latest, rest, strict=True):
+        detector = detectors[det]
+        profile = int(table.profile[j])
+        zone = None if subject < 0 else subjects[subject]
+        journey = table.key(j)
+        facts = Facts(
+            level=level,
+            severity=rules.severity(detector.name, profile) or detector.severities[level - 1],
+            began_us=began_us,
+            raised_us=raised,
+            last_us=last_us,
+            ended_us=None if ended == NULL_INT else ended,
+            count=count,
+            value=value if isfinite(value) else None,
+            peak=peak if isfinite(peak) else None,
+            zone=zone,
+            corridor=table.corridor_id[j],
+            device_id=table.device_id[j],
+            equipment_id=table.equipment_id[j],
+            mrn=table.mrn[j],
+            journey=j,
+            table=table,
+            param=partial(rules.number, detector.name, profile=profile),
+        )
+        out.append(
+            AlertChange(
+                id=alert_id(journey, detector.name, zone or "", began_us, began_key),
+                code=detector.name,
+                severity=facts.severity,
+                journey=journey,
+                mrn=facts.mrn,
+                equipment_id=facts.equipment_id,
+                device_id=facts.device_id,
+                subject=zone,
+                began_us=began_us,
+                ended_us=facts.ended_us,
+                raised_event_us=raised,
+                last_us=last_us,
+                raised_us=raised_us,
+                count=count,
+                lat_deg=lat if isfinite(lat) else None,
+                lon_deg=lon if isfinite(lon) else None,
+                value=facts.value,
+                peak=facts.peak,
+                threshold=None if detector.threshold is None else detector.threshold(facts),
+                unit=detector.unit,
+                corridor=facts.corridor,
+                began_key=began_key,
+                raised_key=raised_key,
+                last_key=last_key,
+                peak_us=peak_us,
+                peak_key=peak_key,
+                says=detector.says(facts),
+                late=late,
+            )
+        )
+    return out

@@ -11,7 +11,8 @@ from cocket.core.schema import BY_NAME
 from cocket.sim import transits
 from cocket.sim.incidents import CAST, WAVES_US
 from cocket.sim.plane import lat_lon, xy
-from cocket.sim.script import write
+from cocket.sim.script import LASTS_S, write
+from cocket.sim.seals import DAY_US
 from cocket.sim.tracks import load
 from cocket.sim.truth import SEAL_CODES
 
@@ -137,3 +138,8 @@ def test_it_says_what_is_real_and_what_is_not(script):
     assert all(text.startswith("Real: ") for text in script.real())
     assert all(text.startswith("Simulated: ") for text in script.simulated())
     assert any("32 %" in text or "32%" in text for text in script.simulated())
+
+
+def test_it_begins_and_ends_when_the_server_is_told_that_it_does(script):
+    assert script.begins_us == DAY_US
+    assert LASTS_S - 60 < (script.ends_us - script.begins_us) / US <= LASTS_S

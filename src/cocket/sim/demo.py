@@ -28,7 +28,8 @@ from cocket.core.clock import US, parse_rfc3339, rfc3339
 from cocket.core.errors import BadSetting, CocketError, Unavailable
 from cocket.sim import transits
 from cocket.sim.scan import JUMP_M
-from cocket.sim.script import Script, write
+from cocket.sim.script import LASTS_S, Script, write
+from cocket.sim.seals import DAY_US
 from cocket.sim.truth import SEAL_CODES, Result, score
 
 LIFE_SPEED: Final = 60.0
@@ -73,17 +74,17 @@ def run_demo(*, for_s: float | None, as_json: bool, data: Path | None, port: int
         )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the child ends with us
     say = _Speaker(as_json)
-    say("writing the script …")
-    script = write()
     stream_s = None
     if for_s is not None:
         settle = max(LEAST_SETTLE_S, SETTLE_SHARE * for_s)
         stream_s = max(LEAST_STREAM_S, for_s - DECLARE_S - settle)
-    life_s = (script.ends_us - script.begins_us) / US
-    speed = LIFE_SPEED if stream_s is None else life_s / stream_s
+    speed = LIFE_SPEED if stream_s is None else LASTS_S / stream_s
     with tempfile.TemporaryDirectory(prefix="cocket-demo-") as scratch:
         folder = data or Path(scratch) / "data"
-        with _Server(folder, _free(port), script.begins_us, speed, Path(scratch) / "server.log") as server:
+        with _Server(folder, _free(port), DAY_US, speed, Path(scratch) / "server.log") as server:
+            say("starting the server and writing the script …")
+            script = write()
+            server.await_ready()
             say(
                 f"Cocket is at {server.url}  ({len(script.seals)} vehicles, {speed:.0f} times faster than life)",
                 loud=True,
@@ -139,14 +140,10 @@ class _Server:
         self._process = subprocess.Popen(  # noqa: S603 - the command is ours
             self.command, stdout=subprocess.PIPE, stderr=self._log, text=True, start_new_session=True
         )
-        try:
-            self._await_ready()
-        except BaseException:
-            self.__exit__()
-            raise
         return self
 
-    def _await_ready(self) -> None:
+    def await_ready(self) -> None:
+        """Until it listens and answers; raises ``Unavailable`` with its last words if it does not."""
         assert self._process.stdout is not None
         late = threading.Timer(START_S, self._process.kill)  # the first start compiles kernels
         late.start()
@@ -356,7 +353,7 @@ class _Run:
                 "incidents": [
                     t.as_dict(i)
                     for i, t in enumerate(script.truths)
-                    if t.origin == "injected" and (t.from_us <= now or script_done)
+                    if t.origin == "injected" and (t.at_us <= now or script_done)
                 ],
             },
         )
@@ -379,8 +376,7 @@ class _Run:
                 a["code"] in SEAL_CODES and a["mrn"] not in hit for a in result.false
             ),
             "missed": [
-                {"mrn": t.mrn, "code": t.code, "kind": t.kind, "at": rfc3339(t.from_us)}
-                for t in result.missed
+                {"mrn": t.mrn, "code": t.code, "kind": t.kind, "at": rfc3339(t.at_us)} for t in result.missed
             ],
             "false": [
                 {k: a[k] for k in ("mrn", "code", "began_at", "ended_at", "says")} for a in result.false

@@ -183,7 +183,8 @@ def clock_reset_with_cut(s: Stage) -> list[Truth]:
     rows = s.seal.rows
     k = i + (j - i) // 2
     rows["rope_cut"][k:] = 1
-    cut = Truth(s.seal.mrn, "seal-cut", RESET_CLOCK_US, s.seal.bound_to_us, "clock reset with a cut")
+    kind, when = "clock reset with a cut", int(rows["send_us"][k])
+    cut = Truth(s.seal.mrn, "seal-cut", RESET_CLOCK_US, s.seal.bound_to_us, kind, really_us=when)
     return [gap, cut]
 
 

@@ -23,6 +23,10 @@ from cocket.sim.truth import Truth
 
 SEED: Final = 20260312
 STRANGER: Final = "ES-STRANGER-"
+LASTS_S: Final = 24_000
+"""Simulated seconds from the first row to the last, rounded up: known before the script is written, so that the
+server can start meanwhile."""
+
 RESTRICTED_ZONES: Final = 2
 RESTRICTED_RADIUS_M: Final = 550.0
 

@@ -101,14 +101,16 @@ def arrival_rows(seal: Seal) -> int:
 
 def _waits(seal: Seal) -> list[tuple[float, float]]:
     """Places at which the real vehicle stays within 150 m for eleven minutes or more."""
-    x, y, t_us = seal.way
-    t = t_us // US
+    x, y, t = seal.way
+    after = np.searchsorted(t, t + WAIT_S * US)  # the first row that is eleven minutes later
+    has = np.flatnonzero(after < len(t))
+    later = after[has]
+    maybe = has[np.hypot(x[later] - x[has], y[later] - y[has]) <= STOP_RADIUS_M]
     places: list[tuple[float, float]] = []
-    for i in range(len(t)):
-        left = np.hypot(x[i:] - x[i], y[i:] - y[i]) > STOP_RADIUS_M
-        last = i + (int(left.argmax()) if left.any() else len(left)) - 1
-        near = any(np.hypot(x[i] - a, y[i] - b) < STOP_ZONE_RADIUS_M - STOP_RADIUS_M - 30 for a, b in places)
-        if t[last] - t[i] >= WAIT_S and not near:
+    for i in maybe.tolist():
+        a, b = x[i : after[i]], y[i : after[i]]
+        known = any(np.hypot(x[i] - p, y[i] - q) < STOP_ZONE_RADIUS_M - STOP_RADIUS_M - 30 for p, q in places)
+        if not known and (np.hypot(a - x[i], b - y[i]) <= STOP_RADIUS_M).all():
             places.append((float(x[i]), float(y[i])))
     return places
 

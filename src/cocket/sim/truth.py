@@ -30,7 +30,10 @@ SEAL_CODES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Between ``from_us`` and ``to_us`` the condition that ``code`` names held for movement ``mrn``."""
+    """Between ``from_us`` and ``to_us`` the condition that ``code`` names held for movement ``mrn``.
+
+    In event time, which for a device whose clock fell back is not when it happened: that is ``really_us`` then.
+    """
 
     mrn: str
     code: str
@@ -38,6 +41,12 @@ class Truth:
     to_us: int
     kind: str
     origin: str = "injected"
+    really_us: int | None = None
+
+    @property
+    def at_us(self) -> int:
+        """When it happened."""
+        return self.from_us if self.really_us is None else self.really_us
 
     def as_dict(self, number: int) -> dict[str, Any]:
         """For the page: one line of what was scripted."""
@@ -46,7 +55,7 @@ class Truth:
             "code": self.code,
             "mrn": self.mrn,
             "kind": self.kind,
-            "at": rfc3339(max(self.from_us, 0)),
+            "at": rfc3339(self.at_us),
         }
 
 

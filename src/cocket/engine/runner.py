@@ -42,7 +42,7 @@ _RETRY_S = 1.0
 """Seconds before another try when the disk refuses."""
 
 _FLUSH_S = 1.0
-"""Seconds between two writes of mere counts."""
+"""Seconds between two writes of mere counts while observations keep coming; at once when none wait."""
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class Runner:
         self._from_log = True
         self._stopping = False
         self._reference_stale = False
+        self._taking = False
         self._thread = threading.Thread(target=self._run, name="cocket-detector", daemon=True)
         self.failure: BaseException | None = None
         self.live = LiveMap()
@@ -128,10 +129,11 @@ class Runner:
 
     @property
     def lag(self) -> int:
-        """What is stored and not yet detected: observations, and one for each journey that waits to be run again."""
+        """What is stored and not yet detected: observations, journeys that wait to be run again, and one each for
+        declarations to be taken in and counts to be written. 0 means that every alert stands as it will."""
         with self._wake:
             waits = max(self._late_rows, len(self._dirty))
-            return self._lag + waits + self._reference_stale
+            return self._lag + waits + self._reference_stale + self._taking + self._counts_stale
 
     @property
     def offset(self) -> int:
@@ -209,14 +211,21 @@ class Runner:
         """One step of whatever is due first; False to end."""
         now = time.monotonic()
         with self._wake:
-            if not (self._waiting or self._from_log or self._reference_stale or self._stopping):
+            if not (
+                self._waiting
+                or self._from_log
+                or self._reference_stale
+                or self._stopping
+                or self._counts_stale
+            ):
                 self._wake.wait(self._pause(now))
-            stopping, stale, self._reference_stale = self._stopping, self._reference_stale, False
+            stopping, self._taking, self._reference_stale = self._stopping, self._reference_stale, False
             reading = self._from_log
         if stopping:
             return False
-        if stale:
+        if self._taking:
             self._take_changes(self._world.version)
+            self._taking = False
         entries = self._read() if reading else self._take()
         if entries:
             self._step(entries)
@@ -226,7 +235,7 @@ class Runner:
             self._tick()
         if self._dirty and now >= self._next_pass and self._offset >= self._folder.alerts.offset():
             self._pass()
-        if self._counts_stale and now >= self._flushed_at + _FLUSH_S:
+        if self._counts_stale and (not entries or now >= self._flushed_at + _FLUSH_S):
             self._flush(now)
         if self._checkpoint.due():
             self._save()
@@ -236,8 +245,6 @@ class Runner:
         until = self._next_tick
         if self._dirty:
             until = min(until, self._next_pass)
-        if self._counts_stale:
-            until = min(until, self._flushed_at + _FLUSH_S)
         return max(0.0, until - now)
 
     def _take(self) -> list[Committed]:

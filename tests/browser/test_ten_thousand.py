@@ -40,7 +40,14 @@ def crowd():
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str) -> str:
-        command = [node(), str(ROOT / "ui" / "dev" / "fake-server.mjs"), "--quiet", "--objects", "10000", *options]
+        command = [
+            node(),
+            str(ROOT / "ui" / "dev" / "fake-server.mjs"),
+            "--quiet",
+            "--objects",
+            "10000",
+            *options,
+        ]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
         started.append(process)
         assert process.stdout is not None

@@ -50,6 +50,7 @@ class Desk {
   #revision = $state(0);
   #asked: AbortController | null = null;
   #noticeSerial = 0;
+  #wasLost = false;
   #bump = perFrame(() => (this.#revision += 1));
 
   #outbox = new Outbox({
@@ -194,12 +195,13 @@ class Desk {
   }
 
   #lineIs(state: LineState): void {
-    const before = this.line;
     this.line = state;
+    if (state === 'lost') this.#wasLost = true;
     if (state !== 'open') return;
     this.everOpen = true;
     // Without an id to resume from, whatever happened while away has to be read again.
-    if (before === 'lost' && (this.#stream.lastId === null || this.trouble)) void this.reload();
+    if (this.#wasLost && (this.#stream.lastId === null || this.trouble)) void this.reload();
+    this.#wasLost = false;
     void this.#outbox.flush();
   }
 

@@ -32,7 +32,7 @@ SOURCES = (
 class ControlRoom(BuildHookInterface):
     """Hatch build hook: npm ci and npm run build in ui/, unless the built files are of the same sources."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatch names them
         """Build the control room before the files are collected."""
         build(Path(self.root))
 

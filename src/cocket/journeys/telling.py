@@ -46,6 +46,8 @@ def tell(
     late: bool,
 ) -> list[AlertChange]:
     """One change for each alert among the episodes, as it last stood, in the order in which they came."""
+    if not len(events):
+        return []
     latest: dict[tuple[Any, ...], int] = {}
     for i, key in enumerate(zip(*(events[name].tolist() for name in _WHICH), strict=True)):
         latest.pop(key, None)

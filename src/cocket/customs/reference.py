@@ -139,7 +139,7 @@ class ReferenceDesk:
         with self._lock:
             result = self.store.add_bindings([new], self._clock.now_us())[0]
         if isinstance(result, CocketError):
-            raise result
+            raise _pointed(result)
         return self.binding(result)
 
     def bind_many(self, rows: Sequence[Any], *, by: str) -> Bulk:
@@ -156,7 +156,7 @@ class ReferenceDesk:
         for (row, _), result in zip(wanted, results, strict=True):
             if isinstance(result, CocketError):
                 bulk.rejects.append(
-                    RowFault(row, result.faults[0].path, result.faults[0].rule, result.detail)
+                    RowFault(row, _pointed(result).faults[0].path, result.faults[0].rule, result.detail)
                 )
             else:
                 bulk.ids[row] = result
@@ -169,9 +169,12 @@ class ReferenceDesk:
         end = checked("binding-end", given)
         to_us = None if end["to"] is None else parse_rfc3339(end["to"])
         with self._lock:
-            return self.store.end_binding(
-                binding_id, to_us, by=end.get("by") or by, at_us=self._clock.now_us()
-            )
+            try:
+                return self.store.end_binding(
+                    binding_id, to_us, by=end.get("by") or by, at_us=self._clock.now_us()
+                )
+            except CocketError as error:
+                raise _pointed(error) from error
 
     def binding(self, binding_id: int) -> Binding:
         """One binding; ``NotFound`` if there is none."""
@@ -247,6 +250,15 @@ class _Known:
 
 def _refuse(path: str, rule: str, detail: str) -> NoReturn:
     raise Refused(detail, [Fault(path, rule, detail)])
+
+
+def _pointed(error: CocketError) -> CocketError:
+    """The same error with its places as JSON pointers, which the store does not know."""
+    error.faults = [
+        f if f.path.startswith("/") or not f.path else Fault(f"/{f.path}", f.rule, f.detail)
+        for f in error.faults
+    ]
+    return error
 
 
 def _feature(kind: str, doc_id: str, doc: dict[str, Any]) -> dict[str, Any]:

@@ -41,12 +41,32 @@ DEVICE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~+@-]*")
 """What a device_id may look like: it stands in addresses (``/devices/{id}``)."""
 
 DOOR_COLUMNS: Final = tuple(c for c in COLUMNS if c.door)
+_USUAL: Final = {
+    "latitude": "lat_deg",
+    "lat": "lat_deg",
+    "longitude": "lon_deg",
+    "lon": "lon_deg",
+    "lng": "lon_deg",
+    "speed": "speed_mps",
+    "heading": "course_deg",
+    "altitude": "altitude_m",
+    "time": "observed_at",
+    "timestamp": "observed_at",
+    "device": "device_id",
+    "id": "device_id",
+    "battery": "battery_pct",
+    "temperature": "temp_c",
+    "humidity": "humidity_pct",
+}
+"""What others call some columns: hints for a name that is none."""
+
 DOOR_NAMES: Final = (*(c.name for c in DOOR_COLUMNS), "observed_at")
 
 MIN_US: Final = -62_135_596_800_000_000
 """0001-01-01T00:00:00Z: RFC 3339 knows nothing earlier."""
 MAX_US: Final = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z: nor later."""
+
 
 class _Broken(Exception):
     """Carries the fault out of a row."""
@@ -128,8 +148,10 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
 
 def unknown_field(name: str) -> str:
     """The sentence for a name that is no column, with the nearest name that is."""
-    near = get_close_matches(name, DOOR_NAMES, 1, 0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else "; GET /api/openapi.json lists the fields"
+    near = get_close_matches(name.lower(), [*DOOR_NAMES, *_USUAL], 1, 0.6)
+    hint = "; /api/docs lists the fields"
+    if near:
+        hint = f"; did you mean {_USUAL.get(near[0], near[0])!r}?"
     return f"{name[:64]!r} is no field of an observation{hint}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,7 +12,6 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
 
 from cocket.core.errors import (
     BadSetting,
@@ -176,10 +176,10 @@ def install(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, request: Request) -> set[str]:
-    """All methods that the address knows, over every route that matches it."""
+    """All methods that the address knows, over every operation whose path matches it."""
     found: set[str] = set()
-    for route in app.routes:
-        match, _ = route.matches({**request.scope, "method": request.method})
-        if match is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
-    return found
+    for path, operations in app.openapi()["paths"].items():
+        pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{\w+\}", path))
+        if re.fullmatch(pattern, request.url.path):
+            found |= {method.upper() for method in operations}
+    return found or {"GET"}  # the pages that are no operations are only read

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Generator
 from types import FrameType
 from typing import Any
@@ -42,6 +43,9 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Take the signals while it runs; what the caller has to close is closed after ``run`` returns."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {sig: signal.signal(sig, self.handle_exit) for sig in _SIGNALS}
         try:
             yield
@@ -65,9 +69,10 @@ def listening(host: str, port: int) -> socket.socket:
     return sock
 
 
-def run(service: Service, settings: Settings, host: str, port: int, *, demo: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM. Prints ``http://HOST:PORT`` as the first line once it listens."""
-    sock = listening(host, port)
+def server(
+    service: Service, settings: Settings, sock: socket.socket, *, demo: bool = False
+) -> uvicorn.Server:
+    """A server over a bound socket; ``run(sockets=[sock])`` serves until ``handle_exit`` or a signal."""
     app = create_app(service, settings, demo=demo)
     options: dict[str, Any] = {
         "http": "httptools",
@@ -76,11 +81,16 @@ def run(service: Service, settings: Settings, host: str, port: int, *, demo: boo
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
-        "date_header": True,
         "timeout_keep_alive": 75,
         "timeout_graceful_shutdown": 10,
         "backlog": 2048,
     }
+    host, port = sock.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    address = f"http://{name}:{sock.getsockname()[1]}"
-    _Server(uvicorn.Config(app, **options), app.state.streams, address).run(sockets=[sock])
+    return _Server(uvicorn.Config(app, **options), app.state.streams, f"http://{name}:{port}")
+
+
+def run(service: Service, settings: Settings, host: str, port: int, *, demo: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM. Prints ``http://HOST:PORT`` as the first line once it listens."""
+    sock = listening(host, port)
+    server(service, settings, sock, demo=demo).run(sockets=[sock])

@@ -27,7 +27,7 @@ import pyarrow as pa
 from cocket.core.clock import US, parse_rfc3339, rfc3339
 from cocket.core.errors import BadSetting, CocketError, Unavailable
 from cocket.sim import transits
-from cocket.sim.scan import JUMP_M
+from cocket.sim.scan import JUMP_M, TOLD_KIND
 from cocket.sim.script import LASTS_S, Script, write
 from cocket.sim.seals import DAY_US
 from cocket.sim.truth import SEAL_CODES, Result, score
@@ -43,11 +43,8 @@ START_S: Final = 300.0
 SETTLE_MOST_S: Final = 60.0
 ROWS_A_BODY: Final = 10_000
 STEP_S: Final = 0.1
-TOLD: Final = ("office",)
-"""Kinds of zone whose crossings are told of; the hundreds at approved stops would fill the queue."""
-
 RULES: Final[dict[str, Any]] = {
-    "defaults": {"zone-entered": {"kinds": list(TOLD)}, "zone-left": {"kinds": list(TOLD)}},
+    "defaults": {"zone-entered": {"kinds": [TOLD_KIND]}, "zone-left": {"kinds": [TOLD_KIND]}},
     "device_classes": {"e-seal": {"gnss-spoofing": {"min_m": JUMP_M}}},
 }
 
@@ -418,5 +415,5 @@ def _report(outcome: Outcome, as_json: bool) -> None:
 
 _CAPTION: Final = (
     "injected, found, missed: scripted events. false: alerts that neither the script nor the tracks explain. "
-    "real: alerts that the real positions explain (jumps, office zones), and how many such events none tells of."
+    "real: alerts that the real positions explain (jumps, dead zones on the way), and how many such events none tells of."
 )

@@ -22,7 +22,7 @@ from cocket.sim.truth import Truth
 
 MINUTE: Final = 60 * US
 RESET_CLOCK_US: Final = parse_rfc3339("2000-01-01T00:00:00Z")
-WAVES_US: Final = (DAY_US + 95 * MINUTE, DAY_US + 215 * MINUTE)
+WAVES_US: Final = (DAY_US + 36 * MINUTE, DAY_US + 170 * MINUTE)
 """Two moments at which incidents hit several vehicles within a few minutes."""
 
 
@@ -49,7 +49,7 @@ class Stage:
         t = self.seal.rows["observed_us"]
         begin, length = int(t[0]), int(t[-1] - t[0])
         for _ in range(60):
-            at = begin + int(length * self.rng.uniform(0.12, 0.7)) if self.at_us is None else self.at_us
+            at = begin + int(length * self.rng.uniform(0.08, 0.7)) if self.at_us is None else self.at_us
             i = int(np.searchsorted(t, at + (0 if self.at_us is None else self.rng.integers(0, 4 * MINUTE))))
             j = int(np.searchsorted(t, t[min(i, len(t) - 1)] + int(minutes * MINUTE)))
             if j >= len(t) - 5 or j - i < max(3, minutes * 0.6) or i < 5:

@@ -29,6 +29,8 @@ server can start meanwhile."""
 
 RESTRICTED_ZONES: Final = 2
 RESTRICTED_RADIUS_M: Final = 550.0
+DEAD_ZONES: Final = 2
+DEAD_RADIUS_M: Final = 600.0
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ def write(seed: int = SEED) -> Script:
     permitted = transits.union(zones, "unlock-permitted", "destination")
     exempt = transits.union(zones, "approved-stop", "departure", "destination", "office")
     truths = play(seals, fit, seed, permitted, exempt)
+    zones += _dead_zones(seals)
     _in_order(seals, permitted, seed)
     rows, names, again = _stream(seals)
     corridors = {s.corridor_id: transits.corridor_shape(s) for s in seals}
@@ -142,6 +145,26 @@ def _restricted(seals: list[Seal], fit: list[Seal], zones: list[Zone]) -> list[Z
         if len(out) == RESTRICTED_ZONES:
             return out
     raise LookupError("the tracks have no place for the restricted zones")
+
+
+def _dead_zones(seals: list[Seal]) -> list[Zone]:
+    """Mapped dead zones where vehicles of the script fall silent: the two that fewest vehicles pass."""
+    spots: list[tuple[int, float, float]] = []
+    for seal in seals:
+        t = seal.rows["observed_us"]
+        if "silence" in seal.kinds:
+            i = int(np.argmax(np.diff(t)))
+        elif any(kind.startswith("delayed upload") for kind in seal.kinds):
+            i = int(np.argmax(seal.rows["delayed"] == 1))
+        else:
+            continue
+        x, y = (float(v[i]) for v in seal.xy())
+        passing = sum(bool((np.hypot(s.way[0] - x, s.way[1] - y) < DEAD_RADIUS_M).any()) for s in seals)
+        spots.append((passing, x, y))
+    return [
+        Zone(f"dead-{i}", "dead-zone", f"Dead zone {i}", plane.circle(x, y, DEAD_RADIUS_M))
+        for i, (_, x, y) in enumerate(sorted(spots)[:DEAD_ZONES], 1)
+    ]
 
 
 def _in_order(seals: list[Seal], permitted: shapely.Geometry, seed: int) -> None:

@@ -2,7 +2,7 @@
 
 Truth comes from two sides. ``injected``: what the script did, with its side effects (a cut shakes the seal).
 ``tracks``: what the real positions contain by themselves, found by plain scans that share no code with the
-detectors: GNSS jumps, fixes off the corridor, crossings of office zones. An alert that overlaps an injected
+detectors: GNSS jumps, fixes off the corridor, crossings of zones. An alert that overlaps an injected
 event of its movement and code, and did not begin ten minutes or more before it, finds it; one that only overlaps
 an event of the tracks is ``real``; one that overlaps neither is false. Superseded alerts have withdrawn themselves and are not counted.
 """

@@ -23,7 +23,9 @@ def batch_of(n: int, seed: int, devices: int = 7, hours: int = 3) -> Batch:
     sequence = random.integers(0, 5, n)
     sequence[random.random(n) < 0.3] = -(2**63)
     columns = {
-        "device_id": Texts(random.integers(0, devices, n).astype(np.int32), [f"d{i:02d}é" for i in range(devices)]),
+        "device_id": Texts(
+            random.integers(0, devices, n).astype(np.int32), [f"d{i:02d}é" for i in range(devices)]
+        ),
         "observed_us": T0 + random.integers(0, hours * 60, n) * 60_000_000,
         "sequence": sequence,
         "received_us": np.full(n, T0 + seed),
@@ -42,7 +44,7 @@ def plain(batch: Batch) -> list[dict[str, object]]:
     return [batch.row(i) for i in range(batch.n)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_batch() -> Callable[..., Batch]:
     return batch_of
 

@@ -74,7 +74,9 @@ def test_exact_over_log_history_and_reopening(tmp_path, make_batch):
                 expected.append(key in stored)
                 stored.add(key)
             assert told.tolist() == expected
-            offset = folder.log.append(batch.take(~told), received_us=0, duplicates=int(told.sum()), keys=keys[~told])
+            offset = folder.log.append(
+                batch.take(~told), received_us=0, duplicates=int(told.sum()), keys=keys[~told]
+            )
             folder.seen.commit()
         folder.history.compact(offset - 1)
         folder.log.trim(folder.history.compacted_offset)

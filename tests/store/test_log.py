@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from contextlib import contextmanager
 
 import numpy as np
@@ -69,7 +70,9 @@ def test_log_is_trimmed_only_behind_history(folder, make_batch):
 
 
 def test_quarantine_keeps_raw_bytes_and_never_lets_go(folder):
-    folder.log.append(None, received_us=0, rejects=[refused(i, "range" if i % 2 else "type") for i in range(5)])
+    folder.log.append(
+        None, received_us=0, rejects=[refused(i, "range" if i % 2 else "type") for i in range(5)]
+    )
     first, cursor = folder.log.quarantined(2)
     assert [r["row"] for r in first] == [4, 3]
     rest, end = folder.log.quarantined(10, cursor)
@@ -91,13 +94,12 @@ def test_quarantine_keeps_raw_bytes_and_never_lets_go(folder):
     "harm",
     [
         "update entries set blob = cast(substr(blob, 1, 40) || x'00' || substr(blob, 42) as blob) where \"offset\" = 2",
-        "update entries set blob = substr(blob, 1, length(blob) - 1) where \"offset\" = 2",
-        "update entries set n = n + 1 where \"offset\" = 2",
-        "update entries set received_us = received_us + 1 where \"offset\" = 2",
+        'update entries set blob = substr(blob, 1, length(blob) - 1) where "offset" = 2',
+        'update entries set n = n + 1 where "offset" = 2',
+        'update entries set received_us = received_us + 1 where "offset" = 2',
         "update entries set kind = 'tick' where \"offset\" = 2",
-        "update entries set checksum = (select checksum from entries where \"offset\" = 1) where \"offset\" = 2",
-        "update entries set blob = (select blob from entries where \"offset\" = 1), n = 20,"
-        " checksum = (select checksum from entries where \"offset\" = 1) where \"offset\" = 2",
+        'update entries set checksum = (select checksum from entries where "offset" = 1) where "offset" = 2',
+        'update entries set blob = (select blob from entries where "offset" = 1), n = 20, checksum = (select checksum from entries where "offset" = 1) where "offset" = 2',
     ],
 )
 def test_an_altered_entry_is_named_and_never_used(folder, make_batch, harm):
@@ -173,9 +175,9 @@ def test_a_full_disk_says_so(folder, make_batch):
 
     folder.log._db.engine.dispose()
     sa.event.listen(folder.log._db.engine, "connect", cap)
+    batches = [make_batch(2000, seed) for seed in range(40)]
     with pytest.raises(CocketError, match="disk is full"):
-        for seed in range(200):
-            folder.log.append(make_batch(2000, seed), received_us=0)
+        deque((folder.log.append(batch, received_us=0) for batch in batches), maxlen=0)
     assert folder.log.totals().observations == sum(e.n for e in folder.log.read(0, 10**9))
 
 

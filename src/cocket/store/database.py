@@ -130,7 +130,10 @@ class Database:
                 raise CocketError(
                     f"{self.path}: the disk is full; nothing of this write was kept. Make room."
                 ) from error
-            if any(w in said for w in ("malformed", "not a database", "disk I/O error", "corrupt", "Could not decode")):
+            if any(
+                w in said
+                for w in ("malformed", "not a database", "disk I/O error", "corrupt", "Could not decode")
+            ):
                 raise DataDamaged(
                     f"{self.path} is damaged ({said}); run `cocket verify` on its folder, then restore it from a copy"
                 ) from error

@@ -206,7 +206,8 @@ class History:
     def sql(self, query: str) -> pa.Table:
         """Run a query of DuckDB's SQL over the view ``observations`` (files and tail, with ``key`` and ``offset``).
 
-        Nothing else can be read or written by it. Errors are DuckDB's own.
+        Nothing else can be read or written by it. Errors are DuckDB's own; a damaged file raises ``DataDamaged`` (each
+        is checked whole before the first query that reads it).
         """
         import duckdb
 
@@ -214,6 +215,8 @@ class History:
             tail = join_of_devices([(_without_device(p, None), p.device) for p in pieces], devices)
             connection.register("tail_rows", as_table(tail))
             sources = ["SELECT * FROM tail_rows"]
+            for file in view.files:
+                file.check_all()
             if view.files:
                 connection.execute("SET VARIABLE files = $1", [[str(f.path) for f in view.files]])
                 sources.append("SELECT * FROM read_parquet(getvariable('files'), union_by_name => true)")

@@ -1,14 +1,16 @@
 """One history file: Parquet, sorted by device and time, in small row groups, checked on every read.
 
-Each page carries its CRC (Apache Parquet, ``PageHeader.crc``), each file a BLAKE2b over its footer, which is checked
-when it is opened, and one over all of it, which ``cocket verify`` checks. The footer's own metadata says which
-devices and times each row group spans, so that a read touches only the groups it needs.
+What is registered of a file holds a BLAKE2b (RFC 7693) of its footer, checked when it is opened, of each column of
+each row group, checked before it is decoded, and of all of it, which ``cocket verify`` checks. (Parquet's own page
+CRCs leave out the pages' headers: a flipped bit there can empty a dictionary without a word.) The footer's
+metadata says which devices and times each row group spans, so that a read touches only the groups it needs.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -29,6 +31,7 @@ HOUR_US: Final = 3_600_000_000
 _MANY_HOURS: Final = 8192
 _EXTRA: Final = ("key", "offset")
 _GROUPS: Final = b"cocket.groups"
+_CHUNK_DIGEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Facts:
     newest_us: int
     hours: bytes
     footer_checksum: bytes
+    chunk_checksums: bytes
     checksum: bytes
 
 
@@ -105,7 +109,6 @@ class FileWriter:
                 compression_level=1,
                 write_statistics=["device_id", "observed_us"],
                 use_dictionary=[f.name for f in record.schema if pa.types.is_dictionary(f.type)],
-                write_page_checksum=True,
             )
         self._writer.write_table(pa.Table.from_batches([record]), row_group_size=GROUP_ROWS)
         device, observed = rows.batch.texts("device_id"), rows.batch.filled("observed_us")
@@ -144,6 +147,7 @@ class FileWriter:
             self._newest,
             hours.tobytes(),
             _footer_checksum(self._path),
+            _chunk_checksums(self._path),
             file_checksum(self._path),
         )
 
@@ -173,6 +177,28 @@ def _footer_checksum(path: Path) -> bytes:
         return blake2b(file.read(), digest_size=16).digest()
 
 
+def _chunk_checksums(path: Path) -> bytes:
+    """8 bytes for each column of each row group, group by group."""
+    metadata = pq.read_metadata(path)
+    digests = []
+    with path.open("rb") as file:
+        for group in range(metadata.num_row_groups):
+            for column in range(metadata.num_columns):
+                start, length = _chunk(metadata, group, column)
+                file.seek(start)
+                digests.append(blake2b(file.read(length), digest_size=_CHUNK_DIGEST).digest())
+    return b"".join(digests)
+
+
+def _chunk(metadata: pq.FileMetaData, group: int, column: int) -> tuple[int, int]:
+    """Where a column of a row group lies: first byte and length."""
+    chunk = metadata.row_group(group).column(column)
+    start = chunk.data_page_offset
+    if chunk.has_dictionary_page:
+        start = min(start, chunk.dictionary_page_offset)
+    return start, chunk.total_compressed_size
+
+
 class HistoryFile:
     """A registered file, open for reading by any number of threads at once."""
 
@@ -183,6 +209,7 @@ class HistoryFile:
         self.facts = facts
         self._hours = frozenset(np.frombuffer(facts.hours, "<i4").tolist())
         self._held: pa.Buffer | None = None
+        self._checked = False
         self._opened: tuple[pq.FileMetaData, Array, Array, Array, Array] | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -194,6 +221,18 @@ class HistoryFile:
     def hold(self) -> None:
         """Keep it readable though it be deleted: it is mapped into memory from now on."""
         self._held = pa.memory_map(str(self.path)).read_buffer()
+
+    def check_all(self) -> None:
+        """Check the whole file, once in the life of this object: for readers that go past ``read``."""
+        if self._checked:
+            return
+        try:
+            found = file_checksum(self.path)
+        except FileNotFoundError as error:
+            raise DataDamaged(f"history file {self.path} is missing; restore it from a copy") from error
+        if found != self.facts.checksum:
+            raise DataDamaged(f"history file {self.path} does not match its checksum; restore it from a copy")
+        self._checked = True
 
     def has_hours(self, hours: Sequence[int]) -> bool:
         """Whether it may hold observations of any of these hours (event time // one hour)."""
@@ -226,7 +265,7 @@ class HistoryFile:
 
     def columns(self) -> list[str]:
         """The observation columns that it holds."""
-        return [n for n in self._open()[0].schema.to_arrow_schema().names if n not in _EXTRA]
+        return [n for n in self._open()[0].schema.names if n not in _EXTRA]
 
     def starts(self) -> list[tuple[str, int]]:
         """The first device and the number of rows of each group."""
@@ -234,22 +273,44 @@ class HistoryFile:
         return [(str(name), metadata.row_group(i).num_rows) for i, name in enumerate(first)]
 
     def read(self, groups: Sequence[int], columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-        """These row groups one by one, with ``key`` and ``offset``, each page checked; ``DataDamaged`` names file and group."""
+        """These row groups one by one, with ``key`` and ``offset``, checked; ``DataDamaged`` names file and group."""
         if not len(groups):
             return
         metadata = self._open()[0]
-        known = set(metadata.schema.to_arrow_schema().names)
-        wanted = None if columns is None else [c for c in (*columns, *_EXTRA) if c in known]
+        names = metadata.schema.names
+        wanted = None if columns is None else [c for c in (*columns, *_EXTRA) if c in names]
+        numbers = [i for i, name in enumerate(names) if wanted is None or name in wanted]
         group = -1
         try:
-            with pq.ParquetFile(self._source(), metadata=metadata, page_checksum_verification=True) as file:
+            with (
+                self.path.open("rb") if self._held is None else nullcontext() as raw,
+                pq.ParquetFile(self._source(), metadata=metadata) as file,
+            ):
                 for group in groups:
-                    table = file.read_row_group(int(group), columns=wanted, use_threads=False)
+                    self._check_chunks(raw, metadata, group, numbers)
+                    table = file.read_row_group(group, columns=wanted, use_threads=False)
                     yield table.combine_chunks().to_batches()[0]
         except (pa.ArrowException, OSError, IndexError) as error:
             raise DataDamaged(
                 f"history file {self.path}, row group {group}, is damaged ({error}); restore it from a copy"
             ) from error
+
+    def _check_chunks(self, raw: Any, metadata: pq.FileMetaData, group: int, columns: Sequence[int]) -> None:
+        for column in columns:
+            start, length = _chunk(metadata, group, column)
+            if self._held is None:
+                raw.seek(start)
+                body = raw.read(length)
+            else:
+                body = self._held[start : start + length]
+            place = (group * metadata.num_columns + column) * _CHUNK_DIGEST
+            stored = self.facts.chunk_checksums[place : place + _CHUNK_DIGEST]
+            if blake2b(body, digest_size=_CHUNK_DIGEST).digest() != stored:
+                name = metadata.schema.column(column).name
+                raise DataDamaged(
+                    f"history file {self.path}, row group {group}, column {name!r} (byte {start} on) "
+                    "does not match its checksum; restore it from a copy"
+                )
 
     def _source(self) -> Any:
         return self.path if self._held is None else pa.BufferReader(self._held)

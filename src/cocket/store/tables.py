@@ -81,6 +81,7 @@ history_files = Table(
     Column("newest_us", BigInteger, nullable=False),
     Column("hours", LargeBinary, nullable=False),
     Column("footer_checksum", LargeBinary, nullable=False),
+    Column("chunk_checksums", LargeBinary, nullable=False),
     Column("checksum", LargeBinary, nullable=False),
 )
 """The Parquet files that count. ``min_us``/``max_us`` bound event time, ``oldest_us``/``newest_us`` age (the

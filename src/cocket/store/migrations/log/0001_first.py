@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("newest_us", sa.BigInteger(), nullable=False),
         sa.Column("hours", sa.LargeBinary(), nullable=False),
         sa.Column("footer_checksum", sa.LargeBinary(), nullable=False),
+        sa.Column("chunk_checksums", sa.LargeBinary(), nullable=False),
         sa.Column("checksum", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )

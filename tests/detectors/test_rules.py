@@ -107,3 +107,14 @@ def test_every_fault_of_a_document_is_told() -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match=r"none\.toml: cannot be read"):
         load(tmp_path / "none.toml", DETECTORS)
+
+
+def test_the_example_of_the_page_is_taken() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text("utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    rules = Rules.parse(example, "docs/rules.md", DETECTORS)
+    north = rules.profile("north", "pharma", "e-lock-2")
+    assert rules.number("unscheduled-stop", "stop_s", north) == 1800
+    assert rules.number("temperature-excursion", "max_c", north) == 8
+    assert rules.number("low-battery", "below_pct", north) == 20
+    assert rules.values("zone-left", "enabled")[north] == 0

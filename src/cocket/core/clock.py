@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 US = 1_000_000
 """Microseconds in a second."""
@@ -71,9 +73,9 @@ class ReplayClock:
 
 
 def rfc3339(us: int) -> str:
-    """``2026-11-22T08:30:00Z``, with a fraction only where there is one."""
+    """RFC 3339 of UTC microseconds: ``2026-11-22T08:30:00Z``, with a fraction only where there is one."""
     seconds, fraction = divmod(us, US)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]  # four digits for the year 427, too
     return f"{text}.{fraction:06d}Z" if fraction else f"{text}Z"
 
 
@@ -98,7 +100,7 @@ def parse_rfc3339(text: str) -> int:
         text = f"{text[:at]}59{text[at + 2 :]}"
     try:
         moment = datetime.fromisoformat(text.upper())
-        delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+        delta = moment - _EPOCH
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text[:40]!r} is no date and time: {error}") from error
     return (delta.days * 86400 + delta.seconds + leap) * US + delta.microseconds

@@ -28,7 +28,8 @@ def main(path: str) -> None:
             sys.stdout.flush()
 
     def compact() -> None:
-        while True:
+        pause = threading.Event()
+        while not pause.wait(0.01):
             folder.history.compact(folder.log.last_offset())
             folder.history.merge()
             folder.log.trim(min(folder.history.compacted_offset, folder.alerts.snapshot_offset()))

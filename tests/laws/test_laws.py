@@ -47,7 +47,7 @@ entries = st.tuples(
 scripts = st.lists(entries, max_size=40)
 rule_numbers = st.integers(0, len(RULES) - 1)
 relaxed = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

@@ -20,6 +20,7 @@ from cocket.core.geo import distance_m, metres_per_degree, segment_square, wrap_
 
 _BLOCK = 16
 _AROUND = 3
+_AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,15 @@ def _off_m(
     journey: Array,
     out: Array,
 ) -> None:
-    for row in range(len(corridor)):
+    n = len(corridor)
+    for row in range(n):
+        if row % _AHEAD == 0:
+            # touch what these rows will read: misses of independent loads overlap, those of the work do not
+            for r in range(row, min(row + _AHEAD, n)):
+                c = corridor[r]
+                if 0 <= c < len(half_width):
+                    k = first[c, 0] + hint[journey[r]]
+                    out[r] = points[min(max(k, 0), len(points) - 1), 0]
         c = corridor[row]
         y, x = lat[row], lon[row]
         out[row] = math.nan
@@ -71,14 +80,19 @@ def _off_m(
         best_t = 0.0
         h = hint[journey[row]]
         if 0 <= h < end - begin - 1:
-            for turn in range(2 * _AROUND + 1):  # the match, the next, the one before, the next but one …
-                k = begin + h + ((turn + 1) // 2 if turn % 2 else -(turn // 2))
+            best_k = begin + h
+            best, best_t = _square(points, best_k, y, x, m_lat, m_lon)
+            onward = 1 if best_t > 0.5 else -1  # the way in which the position lies
+            for turn in range(2 * _AROUND):
+                if best <= width2:
+                    break
+                k = begin + h + (onward * (turn + 1) if turn < _AROUND else onward * (_AROUND - turn - 1))
                 if begin <= k < end - 1:
                     d2, t = _square(points, k, y, x, m_lat, m_lon)
                     if d2 < best or (d2 == best and k < best_k):
                         best, best_k, best_t = d2, k, t
-                        if d2 <= width2:
-                            break
+            if math.isnan(best):
+                best = math.inf  # the hint was the gap between two lines
         if best > width2:
             for block in range(first[c, 2], first[c, 2] + (end - begin - 2) // _BLOCK + 1):
                 dy = max(boxes[block, 1] - y, y - boxes[block, 3], 0.0) * m_lat

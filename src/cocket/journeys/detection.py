@@ -67,7 +67,7 @@ class Detection:
         self._fold: dict[int, tuple[Array, Array]] = {}
         self.admit()
 
-    def admit(self, js: Array | range | None = None) -> None:
+    def admit(self, js: Array | Sequence[int] | None = None) -> None:
         """Take in journeys that are new in the table, or whose content changed (None: all of them).
 
         A journey that had rows already and whose content changed must be run afresh as well.

@@ -129,3 +129,9 @@ def small(tmp_path_factory) -> Iterator[Door]:
     """A server that takes little at once, and runs as a demo."""
     settings = overridden(Settings(), http={"max_body_bytes": 10_000, "max_rows": 20})
     yield from serving(tmp_path_factory.mktemp("small") / "folder", settings, demo=True)
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Iterator[Door]:
+    """A server of its own, for a test that writes whatever comes."""
+    yield from serving(tmp_path / "fresh", Settings())

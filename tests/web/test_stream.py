@@ -29,11 +29,11 @@ def events(answer):
 
 @contextlib.contextmanager
 def streaming(door, headers=None, **params):
-    with httpx.Client(base_url=f"{door.url}/api/v1", timeout=30) as client:
-        with client.stream("GET", "/stream", params=params, headers=headers) as answer:
-            assert answer.status_code == 200
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            yield events(answer)
+    url = f"{door.url}/api/v1/stream"
+    with httpx.stream("GET", url, params=params, headers=headers, timeout=30) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield events(answer)
 
 
 def test_a_new_alert_and_an_act_come_at_once(door) -> None:
@@ -160,9 +160,8 @@ async def listen(streams: Streams, after: int | None, upto: int) -> list[int]:
     done = asyncio.Event()
 
     async def send(message) -> None:
-        for line in message.get("body", b"").split(b"\n"):
-            if line.startswith(b"id: "):
-                heard.append(int(line[4:]))
+        lines = message.get("body", b"").split(b"\n")
+        heard.extend(int(line[4:]) for line in lines if line.startswith(b"id: "))
         if heard and heard[-1] >= upto:
             done.set()
 

@@ -36,7 +36,7 @@ def _moment(value: Any) -> Any:
     us = parse_rfc3339(value)
     if not _MIN_US <= us <= _MAX_US:
         raise ValueError(f"{value!r} lies outside the years 1 to 9999")
-    return rfc3339(us).rjust(20, "0")
+    return rfc3339(us)
 
 
 Moment = Annotated[

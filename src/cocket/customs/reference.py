@@ -22,6 +22,7 @@ from cocket.store.bindings import Binding, NewBinding
 from cocket.store.reference import Reference, Stored
 
 _ID: Final = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")
+_FEW: Final = 100
 _REFERENCES: Final = (
     ("corridor", "corridor"),
     ("departure_office", "office"),
@@ -82,6 +83,8 @@ class ReferenceDesk:
         with self._lock:
             doc = self._document(kind, doc_id, given, _Known(self.store))
             new = self.store.get(kind, doc_id) is None
+            if kind == "device":
+                self._register({doc_id: doc})
             self.store.put(kind, doc_id, doc, by=by, at_us=self._clock.now_us())
         return self.get(kind, doc_id), new
 
@@ -108,6 +111,8 @@ class ReferenceDesk:
                 except CocketError as error:
                     bulk.ids.append(None)
                     bulk.rejects += [RowFault(row, f.path, f.rule, f.detail) for f in error.faults[:1]]
+            if kind == "device":
+                self._register(docs)
             if docs:
                 self.store.put_many(kind, list(docs.items()), by=by, at_us=self._clock.now_us())
         bulk.accepted = len(docs)
@@ -189,6 +194,17 @@ class ReferenceDesk:
         with self._lock:
             self.store.put("rules", "rules", doc, by=by, at_us=self._clock.now_us())
 
+    def _register(self, devices: dict[str, dict[str, Any]]) -> None:
+        """Note since when each device is known: a document sent anew does not change that."""
+        if len(devices) > _FEW:
+            known = {s.id: s for s in self.store.all("device")}
+        else:
+            known = {s.id: s for d in devices if (s := self.store.get("device", d)) is not None}
+        now = rfc3339(self._clock.now_us())
+        for doc_id, doc in devices.items():
+            old = known.get(doc_id)
+            doc["registered_at"] = now if old is None else _registered_at(old)
+
     def _check_id(self, doc_id: str) -> None:
         if len(doc_id) > 64 or not _ID.match(doc_id):
             _refuse(
@@ -252,6 +268,12 @@ def _refuse(path: str, rule: str, detail: str) -> NoReturn:
     raise Refused(detail, [Fault(path, rule, detail)])
 
 
+def _registered_at(device: Stored) -> str:
+    """When a device became known; one that a binding brought has no date of its own but its first change."""
+    since: str = device.doc.get("registered_at") or rfc3339(device.changed_at_us)
+    return since
+
+
 def _pointed(error: CocketError) -> CocketError:
     """The same error with its places as JSON pointers, which the store does not know."""
     error.faults = [
@@ -311,7 +333,9 @@ def shown(kind: str, stored: Stored) -> dict[str, Any]:
     if kind in {"zone", "corridor"}:
         return {**doc, "properties": {**doc["properties"], **changed}}
     name = "mrn" if kind == "movement" else "id"
-    flags = unknown_fields(kind, doc)
+    if kind == "device":
+        doc["registered_at"] = _registered_at(stored)
+    flags = [f for f in unknown_fields(kind, doc) if f != "unknown-field:registered_at"]
     if kind == "movement":
         flags = mrn_flags(stored.id) + flags
     return {name: stored.id, **_BLANK[kind], **doc, "flags": flags, **changed}

@@ -26,7 +26,7 @@ class Json(Response):
 
 def moment(us: int | None) -> str | None:
     """RFC 3339, or null."""
-    return None if us is None else rfc3339(us).rjust(20, "0")
+    return None if us is None else rfc3339(us)
 
 
 _SHOWN = [

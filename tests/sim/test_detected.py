@@ -77,7 +77,7 @@ def result(script):
             "mrn": c.mrn,
             "began_at": rfc3339(c.began_us),
             "ended_at": None if c.ended_us is None else rfc3339(c.ended_us),
-            "superseded": None,
+            "superseded": False,
         }
         for c in changes
     ]

@@ -108,7 +108,7 @@ def score(truths: Sequence[Truth], alerts: Iterable[dict[str, Any]]) -> Result:
     told: set[int] = set()
     false: list[dict[str, Any]] = []
     for alert in alerts:
-        if alert["superseded"] is not None:
+        if alert["superseded"]:
             continue
         line = table.setdefault(alert["code"], Score())
         began = parse_rfc3339(alert["began_at"])

@@ -150,11 +150,11 @@ FIELDS = (
 
 def settle(service: Service) -> None:
     """Wait until everything is detected, every timer due by now has fired, and the counts are written."""
-    runner = service._runner
+    detecting = service._detecting
     end = time.monotonic() + 60
     while True:
         assert service.wait_detected(60)
-        due = runner._detection.state["due_us"][: runner._world.table.n]
+        due = detecting._detection.state["due_us"][: detecting._world.table.n]
         if due.min() > NOW_US and not service.lag:
             return
         assert time.monotonic() < end, "the timers did not settle"

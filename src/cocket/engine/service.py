@@ -16,6 +16,7 @@ from cocket.core.rules import Rules
 from cocket.core.rules import load as load_rules
 from cocket.customs.reference import ReferenceDesk
 from cocket.engine.compactor import Compactor
+from cocket.engine.detecting import Detecting
 from cocket.engine.hub import Hub
 from cocket.engine.ingest import Ingest
 from cocket.engine.live import Live
@@ -38,9 +39,10 @@ class Service:
         self.hub = Hub()
         self.reference = ReferenceDesk(folder.reference, clock)
         self._take_rules_file()
-        self._runner = Runner(folder, clock, settings.detect, self.hub, DETECTORS, self._emit_tick)
+        self._detecting = Detecting(folder, clock, settings.detect, self.hub, DETECTORS)
+        self._runner = Runner(self._detecting, folder.log, settings.detect, self._emit_tick)
         self._ingest = Ingest(folder.log, folder.seen, clock, settings.ingest, self._runner.committed)
-        self._compactor = Compactor(folder, clock, settings.history, lambda: self._runner.offset)
+        self._compactor = Compactor(folder, clock, settings.history, lambda: self._detecting.offset)
         self._rate = (time.monotonic(), folder.log.totals().observations, 0.0)
 
     @classmethod
@@ -149,7 +151,7 @@ class Service:
     @property
     def state_bytes(self) -> int:
         """Memory of the detectors' state."""
-        return self._runner.state_bytes
+        return self._detecting.state_bytes
 
     def stats(self) -> dict[str, Any]:
         """The figures of /stats, without ``now``."""
@@ -178,7 +180,7 @@ class Service:
 
     def brief(self, device_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The newest observation of each device in a few columns, from memory."""
-        return self._runner.devices.brief(device_ids)
+        return self._detecting.devices.brief(device_ids)
 
     def last(self, device_id: str) -> dict[str, Any] | None:
         """The newest observation of a device by event time, whole; reads history."""
@@ -191,4 +193,4 @@ class Service:
 
     def live(self, bbox: tuple[float, float, float, float] | None, zoom: float, since: int) -> Live:
         """Where everything is, by map window; see ``LiveMap.view``."""
-        return self._runner.live.view(bbox, zoom, since, self.clock.now_us())
+        return self._detecting.live.view(bbox, zoom, since, self.clock.now_us())

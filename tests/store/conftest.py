@@ -10,6 +10,8 @@ import pytest
 
 from cocket.core.alerts import AlertChange
 from cocket.core.batch import Batch, Texts
+from cocket.store import tables
+from cocket.store.database import Database
 from cocket.store.folder import DataFolder
 
 T0 = 1_790_000_000_000_000
@@ -61,7 +63,7 @@ def folder(tmp_path: Path) -> Iterator[DataFolder]:
     opened.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def change() -> Callable[..., AlertChange]:
     def make(alert_id: str, **other: object) -> AlertChange:
         fields: dict[str, object] = {
@@ -90,10 +92,25 @@ def change() -> Callable[..., AlertChange]:
             "began_key": 2**64 - 1,
             "raised_key": np.uint64(2**63),
             "last_key": 7,
-            "peak_key": 7,
+            "peak_key": 2**64 - 2,
             "says": "The rope is cut.",
         }
         fields.update(other)
-        return AlertChange(**{k: v for k, v in fields.items() if k in AlertChange.__slots__})
+        return AlertChange(**fields)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def main_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """A new, empty ``cocket.sqlite`` each time it is called, without the cost of its migration."""
+    first = tmp_path_factory.mktemp("main") / "cocket.sqlite"
+    Database(first, "main", tables.main_metadata).close()
+    empty = first.read_bytes()
+
+    def make() -> Path:
+        path = tmp_path_factory.mktemp("main") / "cocket.sqlite"
+        path.write_bytes(empty)
+        return path
 
     return make

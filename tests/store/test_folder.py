@@ -119,7 +119,7 @@ def test_doctor_and_verify_name_what_is_wrong(tmp_path, make_batch, change, caps
     with sqlite3.connect(tmp_path / "log.sqlite") as other:
         other.execute('update entries set n = 49 where "offset" = 5')
         other.execute('delete from entries where "offset" = 4')
-    assert damages(tmp_path) == ["log.sqlite"] * 3 + ["cocket.sqlite"]
+    assert damages(tmp_path) == ["log.sqlite", "log.sqlite", "cocket.sqlite"]
 
     file = next((tmp_path / "history").glob("*.parquet"))
     file.write_bytes(file.read_bytes()[:-1])

@@ -18,7 +18,7 @@ EVER = 2**62
 def test_killed_at_random_points(tmp_path):
     chance = random.Random(20261122)
     total_stored = total_detected = 0
-    for _ in range(5):
+    for _ in range(4):
         child = subprocess.Popen(
             [sys.executable, str(CHILD), str(tmp_path)], stdout=subprocess.PIPE, text=True
         )

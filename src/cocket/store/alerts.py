@@ -175,7 +175,7 @@ class AlertStore:
                 if page_checksum(row.name, row.body) != row.checksum:
                     raise DataDamaged(
                         f"snapshot page {row.name!r} in {self._db.path} does not match its checksum; "
-                        "restore the folder from a copy, or let `cocket doctor --forget-snapshot` drop it"
+                        "restore the folder from a copy"
                     )
                 pages[row.name] = row.body
         return Snapshot(state.snapshot_offset, state.snapshot_version, pages)

@@ -116,6 +116,18 @@ def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:
             str(db.path),
             f"log entries {compacted + 1} to {first - 1} are in neither log nor history",
         )
+    with db.read() as connection:
+        low, high, count = connection.execute(
+            sa.select(
+                sa.func.min(tables.entries.c.offset), sa.func.max(tables.entries.c.offset), sa.func.count()
+            )
+        ).one()
+    if not deep and count and count != high - low + 1:  # else each is named
+        yield Finding(
+            "damage",
+            str(db.path),
+            f"of the log entries {low} to {high}, {high - low + 1 - count} are missing",
+        )
     if stored > booked:
         yield Finding(
             "damage", str(db.path), f"{stored} observations are stored, but only {booked} were booked"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import shapely
 from tests.laws.harness import batch_of
 
 from cocket.core.batch import Batch
@@ -11,6 +12,7 @@ from cocket.core.errors import DataDamaged
 from cocket.core.journeys import Journey, JourneyTable
 from cocket.core.rules import Rules
 from cocket.journeys.detection import Detection
+from cocket.journeys.zones import ZoneDef, ZoneIndex
 from cocket.pipeline import DETECTORS
 
 S = 1_000_000
@@ -148,3 +150,31 @@ def test_a_journey_costs_less_than_a_kibibyte() -> None:
     js = np.arange(n, dtype=np.int32)
     d.run(_all_at(n, T0 + S, rope_cut=1, casing_open=1), None, js, _keys(n), None, None)
     assert d.nbytes() / n <= 1024
+
+
+def test_all_zones_of_a_journey_survive_running_afresh() -> None:
+    square = shapely.box(9.0, 9.0, 11.0, 11.0)
+    kinds = ("restricted", "office", "restricted", "dead-zone")
+    zones = ZoneIndex.build([ZoneDef(f"z{i}", kind, False, square) for i, kind in enumerate(kinds)])
+    d = _detection(2)
+    rows = [
+        {"device_id": "D0", "observed_us": T0 + s * S, "lat_deg": lat, "lon_deg": 10.0}
+        for s, lat in ((0, 10.0), (9000, 12.0))
+    ]
+    first, last = batch_of(rows[:1]), batch_of(rows[1:])
+    row = np.array([1], np.int32)
+    told = d.rerun(np.array([1]), first, row, _keys(1), zones, None, None, 0)
+    assert sorted((c.code, c.subject) for c in told) == [
+        ("restricted-zone", "z0"),
+        ("restricted-zone", "z2"),
+        ("zone-entered", "z1"),
+        ("zone-entered", "z3"),
+    ]
+    told = d.changes(d.run(last, None, row, _keys(1, 1), zones, None), 0)
+    assert sorted((c.code, c.subject, c.ended_us) for c in told) == [
+        ("restricted-zone", "z0", T0 + 9000 * S),
+        ("restricted-zone", "z2", T0 + 9000 * S),
+        ("zone-left", "z1", T0 + 9000 * S),
+        ("zone-left", "z3", T0 + 9000 * S),
+    ]
+    assert d.pool.live.sum() == 0

@@ -321,3 +321,28 @@ def test_what_is_open_ends_with_the_binding() -> None:
     )
     for code in ("seal-cut", "restricted-zone", "low-battery"):
         assert after_s(told[code][0].ended_us) == 100
+
+
+def test_what_returns_soon_goes_on_as_the_same_alert_and_keeps_its_severity() -> None:
+    def row(s: int, km: float) -> dict[str, Any]:
+        return {"s": s, "at": (22.5 + km * NORTH_KM, 114.1)}
+
+    rules = {"defaults": {"route-deviation": {"fold_s": 600}}}
+    told = story(
+        row(0, 3.0), row(100, 0.0), row(700, 0.8), row(800, 0.0), row(1401, 0.8),
+        journey={"corridor": 0, "corridor_id": "west"}, rules=rules,
+    )  # fmt: skip
+    assert [
+        (after_s(a.began_us), after_s(a.ended_us), a.severity, a.count) for a in told["route-deviation"]
+    ] == [
+        (0, 800, "high", 2),
+        (1401, None, "warn", 1),
+    ]
+
+
+def test_jamming_once_raised_outlasts_a_pause() -> None:
+    lost = [{"s": s, "fix_valid": False} for s in (0, 60, 120, 2000, 2010)]
+    (alert,) = story(*lost)["gnss-jamming"]
+    assert (after_s(alert.began_us), after_s(alert.raised_event_us), alert.ended_us) == (0, 120, None)
+    assert (alert.count, alert.peak) == (5, 2010)
+    assert "gnss-jamming" not in story(*lost[:2], *lost[3:])

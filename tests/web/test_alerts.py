@@ -13,7 +13,7 @@ def test_an_alert_carries_the_contract_and_its_proof(door) -> None:
         "seal-cut",
         "critical",
         "raised",
-        None,
+        False,
     )
     detail = door.http.get(f"/alerts/{alert['id']}").json()
     assert {k: detail[k] for k in alert} == alert

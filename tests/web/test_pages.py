@@ -101,6 +101,7 @@ def test_demo_story(door, small) -> None:
     assert small.http.put("/demo", json=story).json() == story
     assert small.http.get("/demo").json() == story
     small.is_problem(small.http.put("/demo", json={"real": 5}), 422)
+    small.is_problem(small.http.put("/demo", json={**story, "stop_at": "soon"}), 422)
 
 
 def room(tmp_path, built: bool = True) -> httpx.Client:

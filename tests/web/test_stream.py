@@ -131,7 +131,7 @@ class FakeAlerts:
 
 def alert(n: int) -> dict:
     names = (
-        "superseded_us severity mrn equipment_id device_id subject ended_us triage cause acknowledged_by lat_deg lon_deg "
+        "superseded_us superseded_reason severity mrn equipment_id device_id subject ended_us triage cause acknowledged_by lat_deg lon_deg "
         "says value peak unit threshold corridor"
     )
     return {**dict.fromkeys(names.split()), "id": str(n), "code": "c", "began_us": 0, "raised_us": 0, "late": False, "count": 1,

@@ -229,7 +229,7 @@ class ReferenceDesk:
             faults += known.missing(doc)
         if faults:
             raise Refused(faults[0].detail, faults)
-        return {k: v for k, v in doc.items() if v is not None}
+        return {k: v for k, v in doc.items() if v is not None and (k, v) != ("consignments", [])}
 
 
 class _Known:

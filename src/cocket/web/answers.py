@@ -61,9 +61,9 @@ def alert(row: Mapping[str, Any]) -> dict[str, Any]:
         "ended_at": moment(row["ended_us"]),
         "raised_at": moment(row["raised_us"]),
         "late": bool(row["late"]),
-        "superseded": None
-        if superseded is None
-        else {"at": moment(superseded), "reason": row["superseded_reason"]},
+        "superseded": superseded is not None,
+        "superseded_at": moment(superseded),
+        "superseded_reason": row["superseded_reason"],
         "count": row["count"],
         "state": row["state"],
         "triage": row["triage"],

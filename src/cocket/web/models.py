@@ -265,13 +265,6 @@ class MovementDetail(MovementAnswer):
     last: list[Last]
 
 
-class Superseded(_Answer):
-    """Later data showed that the alert does not hold."""
-
-    at: Time
-    reason: str | None
-
-
 class Facts(_Answer):
     """The measured side of an alert."""
 
@@ -297,7 +290,9 @@ class Alert(_Answer):
     ended_at: Time | None
     raised_at: Annotated[Time, Field(description="by our clock")]
     late: Annotated[bool, Field(description="found in data that came late")]
-    superseded: Superseded | None
+    superseded: Annotated[bool, Field(description="later data showed that it does not hold")]
+    superseded_at: Time | None
+    superseded_reason: str | None
     count: Annotated[int, Field(ge=0)]
     state: AlertState
     triage: Triage | None

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from cocket import __version__
 from cocket.core.clock import ReplayClock, parse_rfc3339
 from cocket.core.errors import Malformed, NotFound
+from cocket.customs.documents import Moment
 from cocket.engine.service import Service
 from cocket.web import answers, metrics, models
 from cocket.web.asking import Asked, By, known_query
@@ -128,11 +129,11 @@ class DemoStory(BaseModel):
     speed: float | None = None
     started_at: models.Time | None = None
     ends_at: models.Time | None = None
-    stop_at: models.Time | None = None
     progress: Annotated[float, Field(ge=0, le=1)] = 0
     finished: bool = False
     table: dict[str, Any] | None = None
     incidents: list[dict[str, Any]] | None = None
+    stop_at: Annotated[Moment | None, Field(description="where simulated time stands still")] = None
 
 
 @router.get(

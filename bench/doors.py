@@ -18,7 +18,7 @@ from bench.measure import Section, percentile
 from bench.server import ARROW, NDJSON, QUIET, Client, Sent, Server, send, serving
 from bench.world import MINUTE_US, World, arrow, ndjson
 
-LANES = 8
+LANES = 32
 BODY = 1000
 
 

@@ -28,8 +28,8 @@ class Frame:
     that of the last observation before it), ``timer`` int8 (see above), ``timers`` bits ``1 << kind`` of the timers present.
 
     ``has_fix``: this row brought a valid position; ``fix_lat``, ``fix_lon``, ``fix_us`` (NaN, NULL_INT before the
-    first) the last valid one, this row's included; ``step_m``, ``step_s`` from the valid fix before to this row's,
-    NaN without; ``off_m`` metres outside the corridor (NaN: no fix or no corridor); ``in_kinds`` bits of the kinds
+    first) the last valid one, this row's included; ``from_lat``, ``from_lon``, ``from_us`` the one before this row;
+    ``off_m`` metres outside the corridor (NaN: no fix or no corridor); ``in_kinds`` bits of the kinds
     of the zones at the last valid fix; ``zone_offsets``, ``zones``: the zones at this row's fix, by row.
     ``profile``: which set of params holds for the row's journey. ``live``: the detector being asked has an
     episode under way somewhere.
@@ -46,8 +46,9 @@ class Frame:
     fix_lat: Array
     fix_lon: Array
     fix_us: Array
-    step_m: Array
-    step_s: Array
+    from_lat: Array
+    from_lon: Array
+    from_us: Array
     off_m: Array | None
     in_kinds: Array
     zone_offsets: Array

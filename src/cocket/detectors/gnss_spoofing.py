@@ -20,6 +20,9 @@ from cocket.core.geo import distance_m
 from cocket.core.schema import FIX_SOURCES, NULL_INT
 from cocket.core.words import metres
 
+_MOST_M_PER_DEG = 111_700.0
+"""No degree of latitude or longitude is longer: most steps need no trigonometry."""
+
 _CELL = FIX_SOURCES.index("cell")
 _NO_SOURCE = np.empty(0, np.int8)
 _NOWHERE = np.empty(0, np.float64)
@@ -34,8 +37,9 @@ def _levels(frame: Frame, _state: Any) -> Levels | None:
     raised = _false(
         frame.t,
         frame.has_fix,
-        frame.step_m,
-        frame.step_s,
+        frame.from_lat,
+        frame.from_lon,
+        frame.from_us,
         frame.fix_lat,
         frame.fix_lon,
         frame.fix_us,
@@ -57,8 +61,9 @@ def _levels(frame: Frame, _state: Any) -> Levels | None:
 def _false(
     t: Array,
     has_fix: Array,
-    step_m: Array,
-    step_s: Array,
+    from_lat: Array,
+    from_lon: Array,
+    from_us: Array,
     fix_lat: Array,
     fix_lon: Array,
     fix_us: Array,
@@ -79,9 +84,14 @@ def _false(
         value[i] = np.nan
         p = profile[i]
         if has_fix[i]:
-            if step_m[i] >= 0.0:
-                value[i] = step_m[i]
-                level[i] = step_m[i] > min_m[p] and step_m[i] > max_mps[p] * step_s[i]
+            if from_us[i] == NULL_INT:
+                continue
+            level[i] = 0
+            degrees = abs(fix_lat[i] - from_lat[i]) + abs(fix_lon[i] - from_lon[i])
+            possible = max(min_m[p], max_mps[p] * ((t[i] - from_us[i]) * 1e-6))
+            if degrees * _MOST_M_PER_DEG > possible:
+                value[i] = distance_m(from_lat[i], from_lon[i], fix_lat[i], fix_lon[i])
+                level[i] = value[i] > possible
         elif (
             len(source)
             and source[i] == _CELL

@@ -9,10 +9,9 @@ from numba import njit
 
 from cocket.core.batch import Array, Batch
 from cocket.core.frame import OBSERVATION, Frame
-from cocket.core.geo import distance_m
 from cocket.core.journeys import JourneyTable
 from cocket.core.rules import Rules
-from cocket.core.schema import FIX_SOURCES, NULL_INT
+from cocket.core.schema import FIX_SOURCES
 from cocket.journeys.timers import plan, plan_tick
 
 
@@ -150,8 +149,9 @@ def _frame(
         fix_lat=np.empty(n, np.float64),
         fix_lon=np.empty(n, np.float64),
         fix_us=np.empty(n, np.int64),
-        step_m=np.empty(n, np.float64),
-        step_s=np.empty(n, np.float64),
+        from_lat=np.empty(n, np.float64),
+        from_lon=np.empty(n, np.float64),
+        from_us=np.empty(n, np.int64),
         off_m=None,
         in_kinds=np.empty(n, np.int32),
         zone_offsets=np.zeros(n + 1, np.int32),
@@ -202,8 +202,9 @@ def _carry(frame: Frame, state: Array, fixes: tuple[Array, Array] | None, kinds:
             frame.fix_lat,
             frame.fix_lon,
             frame.fix_us,
-            frame.step_m,
-            frame.step_s,
+            frame.from_lat,
+            frame.from_lon,
+            frame.from_us,
             frame.in_kinds,
         )
         return
@@ -217,8 +218,9 @@ def _carry(frame: Frame, state: Array, fixes: tuple[Array, Array] | None, kinds:
         frame.fix_lat,
         frame.fix_lon,
         frame.fix_us,
-        frame.step_m,
-        frame.step_s,
+        frame.from_lat,
+        frame.from_lon,
+        frame.from_us,
         frame.in_kinds,
     )
 
@@ -258,18 +260,17 @@ def _move(
     fix_lat: Array,
     fix_lon: Array,
     fix_us: Array,
-    step_m: Array,
-    step_s: Array,
+    from_lat: Array,
+    from_lon: Array,
+    from_us: Array,
     in_kinds: Array,
 ) -> None:
     for i in range(len(journey)):
         s = state[journey[i]]
-        step_m[i] = np.nan
-        step_s[i] = np.nan
+        from_lat[i] = s.fix_lat
+        from_lon[i] = s.fix_lon
+        from_us[i] = s.fix_us
         if has_fix[i]:
-            if s.fix_us != NULL_INT:
-                step_m[i] = distance_m(s.fix_lat, s.fix_lon, lat[i], lon[i])
-                step_s[i] = (t[i] - s.fix_us) * 1e-6
             s.fix_us = t[i]
             s.fix_lat = lat[i]
             s.fix_lon = lon[i]
@@ -287,14 +288,16 @@ def _carry_on(
     fix_lat: Array,
     fix_lon: Array,
     fix_us: Array,
-    step_m: Array,
-    step_s: Array,
+    from_lat: Array,
+    from_lon: Array,
+    from_us: Array,
     in_kinds: Array,
 ) -> None:
     for i in range(len(journey)):
         s = state[journey[i]]
-        step_m[i] = np.nan
-        step_s[i] = np.nan
+        from_lat[i] = s.fix_lat
+        from_lon[i] = s.fix_lon
+        from_us[i] = s.fix_us
         fix_lat[i] = s.fix_lat
         fix_lon[i] = s.fix_lon
         fix_us[i] = s.fix_us

@@ -357,7 +357,7 @@ def _from_file(
 ) -> Iterator[tuple[Rows, Array]]:
     for record in file.read(groups.tolist(), columns):
         device = record.column("device_id")
-        table = spans.table_of(device.dictionary.to_pylist())
+        table = spans.table_of(device.dictionary)
         codes = device.indices.to_numpy()
         observed = record.column("observed_us").cast(pa.int64()).to_numpy()
         chosen = spans.choose(table, codes, observed)

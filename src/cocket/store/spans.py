@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 
 from cocket.core.batch import Array
@@ -16,7 +19,7 @@ class Spans:
     """Wanted spans by device: those of ``names[i]`` are ``start[i]:start[i + 1]`` of ``low``/``high``, [low, high)."""
 
     names: list[str]
-    number: dict[str, int]
+    arrow: pa.Array
     devices: Array
     start: Array
     low: Array
@@ -34,7 +37,16 @@ class Spans:
         low = np.fromiter((a for _, a, _ in ordered), np.int64, len(ordered))
         high = np.fromiter((b for _, _, b in ordered), np.int64, len(ordered))
         start = np.searchsorted(which, np.arange(len(names) + 1))
-        return cls(names, number, np.array(names), start, low, high, int(low.min()), int(high.max()))
+        return cls(
+            names,
+            pa.array(names, pa.string()),
+            np.array(names),
+            start,
+            low,
+            high,
+            int(low.min()),
+            int(high.max()),
+        )
 
     def table(self, codes: Mapping[str, int], n: int) -> Array:
         """For device codes below ``n``: the index into ``names``, or -1."""
@@ -45,9 +57,10 @@ class Spans:
                 table[code] = i
         return table
 
-    def table_of(self, values: Sequence[str]) -> Array:
+    def table_of(self, values: pa.Array) -> Array:
         """As ``table``, for codes into ``values``."""
-        return np.fromiter((self.number.get(v, -1) for v in values), np.int32, len(values))
+        found = pc.index_in(values, value_set=self.arrow)
+        return cast("Array", pc.fill_null(found, -1).to_numpy(zero_copy_only=False))
 
     def choose(self, table: Array, codes: Array, observed_us: Array) -> Array:
         """The rows, by number, whose device and event time lie within a span."""

@@ -465,8 +465,8 @@ def parse(buf: Array, starts: Array, ends: Array) -> tuple[Batch, Array]:
 
 
 @njit(cache=True, nogil=True)
-def _gather(buf: Array, starts: Array, ends: Array, allowed: Array, longest: int) -> Any:
-    """The chosen stretches end to end, and whether all are short, allowed ASCII."""
+def _gather(buf: Array, starts: Array, ends: Array, first: Array, allowed: Array, longest: int) -> Any:
+    """The chosen stretches end to end, and whether all are short, and of allowed ASCII signs."""
     total = 0
     for i in range(len(starts)):
         total += ends[i] - starts[i]
@@ -474,7 +474,7 @@ def _gather(buf: Array, starts: Array, ends: Array, allowed: Array, longest: int
     plain = True
     k = 0
     for i in range(len(starts)):
-        plain &= ends[i] - starts[i] <= longest and buf[starts[i]] > 46
+        plain &= ends[i] - starts[i] <= longest and first[buf[starts[i]]]
         for j in range(starts[i], ends[i]):
             out[k] = buf[j]
             plain &= allowed[buf[j]]
@@ -482,19 +482,19 @@ def _gather(buf: Array, starts: Array, ends: Array, allowed: Array, longest: int
     return out, plain
 
 
-_ALLOWED: Final = np.array([DEVICE_ID.fullmatch("x" + chr(i)) is not None and i < 128 for i in range(256)])
+_FIRST: Final = np.array([i < 128 and DEVICE_ID.fullmatch(chr(i)) is not None for i in range(256)])
+_ALLOWED: Final = np.array([i < 128 and DEVICE_ID.fullmatch("x" + chr(i)) is not None for i in range(256)])
+"""What a device_id may begin and go on with. Other texts take the quick way under the same, narrower rule."""
 
 
 def _texts(column: Column, buf: Array, starts: Array, ends: Array) -> tuple[list[str], list[int]]:
     """The distinct texts of a column, and the codes of those that break a rule."""
-    gathered, plain = _gather(buf, starts, ends, _ALLOWED, column.max_len)
+    gathered, plain = _gather(buf, starts, ends, _FIRST, _ALLOWED, column.max_len)
     if plain and column.kind is Kind.TEXT:
         text = str(gathered.data, "ascii")
         cuts = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends - starts)]).tolist()
         values = [text[i:j] for i, j in pairwise(cuts)]
-        # of the allowed signs, _gather refuses + - . as a beginning, these remain
-        wrong = [k for k, v in enumerate(values) if v[0] in ":@_~"] if column.name == "device_id" else []
-        return values, wrong
+        return values, []
     values, wrong = [], []
     for code, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
         try:

@@ -13,12 +13,12 @@ from cocket.customs.documents import ID_PATTERN, Moment
 from cocket.engine.service import Service
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def known_query(request: Request) -> None:
+async def known_query(request: Request) -> None:
     """Refuse a query parameter that the route does not know: a misspelt filter must not answer with everything."""
     route = request.scope.get("route")
     if not request.scope.get("query_string") or not isinstance(route, APIRoute):

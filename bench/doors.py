@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from time import perf_counter, sleep, thread_time
 
@@ -42,16 +43,19 @@ class Row(msgspec.Struct):
     temp_c: float | None = None
 
 
-def lanes_of(world: World, minutes: range, form: str, late_share: float = 0.0) -> list[list[bytes]]:
+def lanes_of(
+    world: World, minutes: range, form: str, late_share: float = 0.0, *, spare: int = 0
+) -> list[list[bytes]]:
     """Bodies of 1,000 rows, dealt to lanes by vehicle so that no lane overtakes another for one vehicle.
 
-    ``late_share`` of the rows come 12 to 36 reports after their time (hours, at one report in five minutes).
+    ``late_share`` of the rows come 12 to 36 reports after their time (hours, at one report in five minutes). The last ``spare`` vehicles
+    are left out.
     """
     write = ndjson if form == NDJSON else arrow
     rng = np.random.default_rng(11)
     lanes: list[list[bytes]] = []
     for lane in range(LANES):
-        mine = np.arange(lane, world.movements, LANES)
+        mine = np.arange(lane, world.movements - spare, LANES)
         v = np.tile(mine, len(minutes))
         k = np.repeat(np.array(minutes), len(mine))
         if late_share:
@@ -215,13 +219,11 @@ def latency(place: Path, *, quick: bool) -> Section:
         full = flood(server, world, floods, NDJSON)
         idle = _probe(server, world, floods.stop, 30, 10.0, 0, None)
         rate = full.rate / 5
-        # every vehicle but the probes reports; enough minutes for the whole time, in the rhythm of the load
+        # every vehicle but the probes reports, in the rhythm of the load
         minutes = min(int(rate * (seconds + 2) / movements) + 1, 560 - floods.stop)
         first = floods.stop + 1
-        lanes = lanes_of(
-            World(**{**world.__dict__, "movements": movements}), range(first, first + minutes), NDJSON
-        )
-        bodies = [body for group in zip(*lanes, strict=True) for body in group]
+        lanes = lanes_of(world, range(first, first + minutes), NDJSON, spare=probes + 30)
+        bodies = [body for group in zip_longest(*lanes) for body in group if body]
         stop = threading.Event()
         load = threading.Thread(target=_paced, args=(server, bodies, BODY / rate, stop))
         load.start()

@@ -63,7 +63,7 @@ class Frame:
     def get(self, name: str) -> Array | None:
         """A schema column by row, null on timers; None when it is null in every row."""
         if self.rows is None:
-            return self.batch.array(name)
+            return self.batch.columns.get(name)  # type: ignore[return-value]
         if name not in self._got:
             data = self.batch.array(name)
             self._got[name] = None if data is None else self._take(name, data)

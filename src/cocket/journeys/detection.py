@@ -65,6 +65,7 @@ class Detection:
         self._mark: Array = np.zeros(0, np.int8)
         self._zone_dets = {d.zone: k for k, d in enumerate(self.detectors) if d.zone}
         self._fold: dict[int, tuple[Array, Array]] = {}
+        self._watched: tuple[Any, ...] | None = None
         self.admit()
 
     def admit(self, js: Array | Sequence[int] | None = None) -> None:
@@ -85,6 +86,7 @@ class Detection:
         self.times[which] = times_of(table, self.rules, which)
         retime(which, self.state, self.times)
         self._fold.clear()
+        self._watched = None
 
     def order(self, journey: Array, observed_us: Array, sequence: Array | None, keys: Array) -> Order:
         """Which rows can run at once, in what order, and which journeys are late."""
@@ -288,18 +290,11 @@ class Detection:
             pool.room(max(128, len(pool.out) // 2))
 
     def _watch(self, frame: Frame, zones: Zones | None) -> None:
-        pool, rules = self.pool, self.rules
+        pool = self.pool
         subject, kind = self._subjects_of(zones)
-        dets, kinds = {}, {}
-        fold = np.zeros(len(rules.values(self.detectors[0].name, "enabled")), np.int64)
-        for how in ("stay", "enter", "leave"):
-            dets[how] = self._zone_dets.get(how, 0)
-            kinds[how] = np.zeros(len(fold), np.int32)
-            if how in self._zone_dets:
-                name = self.detectors[dets[how]].name
-                kinds[how] = rules.values(name, "kinds") * rules.values(name, "enabled").astype(np.int32)
-        if "stay" in self._zone_dets:
-            fold = self._fold_of(dets["stay"])[0]
+        if self._watched is None:
+            self._watched = self._watching()
+        watched = self._watched
         at = 0
         while True:
             at = watch(
@@ -315,13 +310,7 @@ class Detection:
                 subject,
                 kind,
                 frame.profile,
-                dets["stay"],
-                dets["enter"],
-                dets["leave"],
-                kinds["stay"],
-                kinds["enter"],
-                kinds["leave"],
-                fold,
+                *watched,
                 self.heads,
                 pool.records,
                 pool.free,
@@ -333,6 +322,20 @@ class Detection:
                 return
             pool.reserve(max(64, len(pool.records) // 2))
             pool.room(max(128, len(pool.out)))
+
+    def _watching(self) -> tuple[Any, ...]:
+        """Of the detectors of zones: number of each, kinds of each by profile, how long staying folds by profile."""
+        profiles = len(self.rules.values(self.detectors[0].name, "enabled"))
+        numbers, kinds = [], []
+        for how in ("stay", "enter", "leave"):
+            numbers.append(self._zone_dets.get(how, 0))
+            name = self.detectors[numbers[-1]].name
+            mine = np.zeros(profiles, np.int32)
+            if how in self._zone_dets:
+                mine = self.rules.values(name, "kinds") * self.rules.values(name, "enabled").astype(np.int32)
+            kinds.append(mine)
+        stays = "stay" in self._zone_dets
+        return *numbers, *kinds, self._fold_of(numbers[0])[0] if stays else np.zeros(profiles, np.int64)
 
     def _close(self, frame: Frame) -> None:
         ended = frame.timer == ENDED

@@ -26,7 +26,7 @@ from cocket.core.errors import DataDamaged
 from cocket.core.schema import BY_NAME, NULL_INT, Kind
 from cocket.store.rows import Rows, in_order, join, only_used
 
-GROUP_ROWS: Final = 16_384
+GROUP_ROWS: Final = 8_192
 HOUR_US: Final = 3_600_000_000
 _MANY_HOURS: Final = 8192
 _EXTRA: Final = ("key", "offset")

@@ -7,6 +7,7 @@ so nobody waits. Asking which rows belong to thousands of devices is one look-up
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,10 +95,14 @@ class _Chunk:
 
 
 class Tail:
-    """The tail. One thread adds and drops at a time (the log's and history's locks see to it), any may ask."""
+    """The tail. One thread adds at a time (the log's lock sees to it), any may ask and drop.
+
+    ``add`` only takes note of a batch, which nobody may change from then on; who asks first sorts it in.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._waiting: deque[tuple[Batch, Array, int]] = deque()
         self._chunks: list[_Chunk] = []
         self._codes: dict[str, int] = {}
         self.devices: list[str] = []
@@ -106,20 +111,26 @@ class Tail:
     @property
     def rows(self) -> int:
         """How many rows it holds."""
-        return sum(chunk.n for chunk in list(self._chunks))
+        with self._lock:
+            return sum(chunk.n for chunk in self._chunks) + sum(
+                batch.n for batch, _, _ in tuple(self._waiting)
+            )
 
     def add(self, batch: Batch | None, keys: Array | None, offset: int) -> None:
         """Take in the rows of the log entry at ``offset`` (None: a tick); one that is in already is left out."""
-        with self._lock:
-            if offset <= self.last_offset:
-                return
-            if offset != self.last_offset + 1:
-                raise AssertionError(
-                    f"log entry {offset} follows {self.last_offset}: entries are missing between"
-                )
-            self.last_offset = offset
-            if batch is None or keys is None:
-                return
+        if offset <= self.last_offset:
+            return
+        if offset != self.last_offset + 1:
+            raise AssertionError(
+                f"log entry {offset} follows {self.last_offset}: entries are missing between"
+            )
+        if batch is not None and keys is not None:
+            self._waiting.append((batch, keys, offset))
+        self.last_offset = offset
+
+    def _sort_in(self) -> None:
+        while self._waiting:
+            batch, keys, offset = self._waiting[0]
             device = self._device_codes(batch)
             done = 0
             while done < batch.n:
@@ -129,6 +140,7 @@ class Tail:
                 part = slice(done, min(batch.n, done + CHUNK_ROWS - chunk.n))
                 chunk.add(batch.take(part), device[part], keys[part], offset)
                 done = part.stop
+            self._waiting.popleft()
 
     def _device_codes(self, batch: Batch) -> Array:
         texts = batch.columns["device_id"]
@@ -150,7 +162,7 @@ class Tail:
     def drop(self, upto_offset: int) -> None:
         """Forget the rows up to and with ``upto_offset``: whole chunks; asking leaves the rest of them out."""
         with self._lock:
-            self.last_offset = max(self.last_offset, upto_offset)
+            self._sort_in()
             kept = [c for c in self._chunks if c.n and c.offsets[c.n - 1] > upto_offset]
             self._chunks = kept
             if not kept:
@@ -164,6 +176,7 @@ class Tail:
         Both grow behind the caller's back; no code changes its meaning.
         """
         with self._lock:
+            self._sort_in()
             devices, codes = self.devices, self._codes
             whole = [
                 (_view(chunk), int(chunk.offsets[0]), int(chunk.offsets[chunk.n - 1]))

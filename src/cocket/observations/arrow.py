@@ -15,9 +15,11 @@ from cocket.core.clock import rfc3339
 from cocket.core.doors import Decoded, Reject
 from cocket.core.errors import Fault, Malformed, TooLarge
 from cocket.core.schema import BY_NAME, Column, Kind
+from cocket.observations.columns import distinct_texts
 from cocket.observations.rules import MAX_US, MIN_US, check_row, limits, reject, text_fault, unknown_field
 
 _BODY_LIMIT: Final = 1 << 28
+_I8, _I32, _I64, _F64 = pa.int8(), pa.int32(), pa.int64(), pa.float64()
 
 
 def read_arrow(body: bytes, *, max_rows: int, source: str = "http", max_bytes: int = _BODY_LIMIT) -> Decoded:
@@ -105,12 +107,11 @@ def _column(column: Column, name: str, data: pa.Array, wrong: Array) -> ColumnDa
     if kind is Kind.BOOL:
         if not pa.types.is_boolean(given):
             raise Malformed(_no_such_type(column, name, given))
-        codes: Array = pc.fill_null(data.cast(pa.int8()), NULLS[kind]).to_numpy(zero_copy_only=False)
-        return codes
+        return _filled(data.cast(_I8), NULLS[kind])
     if kind is Kind.FLOAT:
         if not number:
             raise Malformed(_no_such_type(column, name, given))
-        floats: Array = data.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        floats: Array = _as(data, _F64).to_numpy(zero_copy_only=False)
         lo, hi = limits(column)
         if not _all_within(floats, lo, hi):
             wrong |= ~((floats >= lo) & (floats <= hi)) & ~np.isnan(floats)
@@ -130,11 +131,13 @@ def _whole(column: Column, name: str, data: pa.Array, wrong: Array) -> Array:
             raise Malformed(
                 f"column {name!r} is a timestamp without a time zone; send it as timestamp[us, tz=UTC]"
             )
-        data = data.cast(pa.timestamp("us", given.tz), safe=False).cast(pa.int64())
+        if given.unit != "us":
+            data = data.cast(pa.timestamp("us", given.tz), safe=False)
+        data = data.view(_I64)
     elif column.kind is Kind.TIME and name == "observed_at" and not pa.types.is_integer(given):
         raise Malformed(_no_such_type(column, name, given))
     elif pa.types.is_floating(given):
-        floats = data.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        floats = _as(data, _F64).to_numpy(zero_copy_only=False)
         broken = ~np.isnan(floats) & ~((np.floor(floats) == floats) & (np.abs(floats) < 2.0**62))
         wrong |= broken
         whole = np.where(np.isnan(floats) | broken, 0, floats).astype(np.int64)
@@ -145,10 +148,10 @@ def _whole(column: Column, name: str, data: pa.Array, wrong: Array) -> Array:
     if pa.types.is_uint64(data.type):
         large = pc.greater(data, pa.scalar(2**63 - 1, pa.uint64()))
         wrong |= pc.fill_null(large, False).to_numpy(zero_copy_only=False)
-        data = data.cast(pa.int64(), safe=False)
+        data = _as(data, _I64)
     lo, hi = (MIN_US, MAX_US) if column.kind is Kind.TIME else (int(column.lo or 0), int(column.hi or 0))
     null: int = NULLS[Kind.INT]
-    out: Array = pc.fill_null(data.cast(pa.int64()), null).to_numpy(zero_copy_only=False)
+    out = _filled(_as(data, _I64), null)
     outside = (out < lo) | (out > hi)
     if outside.any():
         missing = pc.is_null(data).to_numpy(zero_copy_only=False)
@@ -166,25 +169,51 @@ def _texts(column: Column, name: str, data: pa.Array, wrong: Array) -> ColumnDat
     value_type = data.type.value_type
     if not (pa.types.is_string(value_type) or pa.types.is_large_string(value_type)):
         raise Malformed(_no_such_type(column, name, data.type))
-    codes: Array = pc.fill_null(data.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
-    values: list[str | None] = data.dictionary.to_pylist()
-    broken = [i for i, v in enumerate(values) if v is not None and _breaks(column, v)]
+    codes = _filled(_as(data.indices, _I32), -1)
+    dictionary = data.dictionary
+    known, broken = _distinct(column, dictionary)
     if broken:
         wrong |= np.isin(codes, np.array(broken, np.int32))
-    if None in values:  # a null inside the dictionary
-        table = np.array([*(-1 if v is None else i for i, v in enumerate(values)), -1], np.int32)
+    if dictionary.null_count:
+        table = np.append(np.where(dictionary.is_valid(), np.arange(len(known)), -1), -1).astype(np.int32)
         codes = table[codes]
-    known = [v or "" for v in values]
     if column.kind is Kind.TEXT:
         return Texts(codes, known)
     index = {v: i for i, v in enumerate(column.values)}
     return np.array([*(index.get(v, -1) for v in known), NULLS[Kind.ENUM]], np.int8)[codes]
 
 
+def _distinct(column: Column, dictionary: pa.Array) -> tuple[list[str], list[int]]:
+    """The texts of a dictionary ("" for its nulls), and which of them break a rule of the column."""
+    if dictionary.null_count:
+        values = [v or "" for v in dictionary.to_pylist()]
+        there = dictionary.is_valid().to_pylist()
+        return values, [i for i, v in enumerate(values) if there[i] and _breaks(column, v)]
+    _, offsets, data = dictionary.buffers()
+    kind = np.int64 if pa.types.is_large_string(dictionary.type) else np.int32
+    if data is None or not len(dictionary):
+        return [""] * len(dictionary), list(range(len(dictionary)))
+    cuts = np.frombuffer(offsets, kind)[dictionary.offset : dictionary.offset + len(dictionary) + 1].astype(
+        np.int64
+    )
+    return distinct_texts(column, np.frombuffer(data, np.uint8), cuts[:-1], cuts[1:])
+
+
 def _breaks(column: Column, value: str) -> bool:
     if column.kind is Kind.ENUM:
         return value not in column.values
     return text_fault(column, value) is not None
+
+
+def _as(data: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """The array in that type; a cast that changes nothing costs as much as a column."""
+    return data if data.type == wanted else data.cast(wanted, safe=False)
+
+
+def _filled(data: pa.Array, null: int) -> Array:
+    """As NumPy, with ``null`` where it is null."""
+    out: Array = (pc.fill_null(data, null) if data.null_count else data).to_numpy(zero_copy_only=False)
+    return out
 
 
 def _rows(columns: dict[str, ColumnData], n: int, wrong: Array) -> None:

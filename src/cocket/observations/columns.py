@@ -112,9 +112,9 @@ def _same(a: Array, i: int, b: Array, j: int, n: int) -> bool:
 
 @njit(cache=True, nogil=True, inline="always")
 def _two(buf: Array, p: int) -> Any:
-    """Two digits, or -1000."""
+    """Two digits, or a number so low that no sum with another one is a year."""
     a, b = np.int64(buf[p]) - 48, np.int64(buf[p + 1]) - 48
-    return a * 10 + b if 0 <= a <= 9 and 0 <= b <= 9 else -1000
+    return a * 10 + b if 0 <= a <= 9 and 0 <= b <= 9 else -100_000
 
 
 @njit(cache=True, nogil=True)
@@ -455,7 +455,7 @@ def parse(buf: Array, starts: Array, ends: Array) -> tuple[Batch, Array]:
     for s, column in enumerate(_TEXT_COLUMNS):
         if used[_TEXT, s]:
             m = int(text_count[s])
-            values, wrong = _texts(column, buf, text_start[s, :m], text_end[s, :m])
+            values, wrong = distinct_texts(column, buf, text_start[s, :m], text_end[s, :m])
             if wrong:
                 right &= ~np.isin(codes[s], np.array(wrong, np.int32))
             columns[column.name] = (
@@ -474,7 +474,7 @@ def _gather(buf: Array, starts: Array, ends: Array, first: Array, allowed: Array
     plain = True
     k = 0
     for i in range(len(starts)):
-        plain &= ends[i] - starts[i] <= longest and first[buf[starts[i]]]
+        plain &= 0 < ends[i] - starts[i] <= longest and first[buf[starts[i]]]
         for j in range(starts[i], ends[i]):
             out[k] = buf[j]
             plain &= allowed[buf[j]]
@@ -487,8 +487,8 @@ _ALLOWED: Final = np.array([i < 128 and DEVICE_ID.fullmatch("x" + chr(i)) is not
 """What a device_id may begin and go on with. Other texts take the quick way under the same, narrower rule."""
 
 
-def _texts(column: Column, buf: Array, starts: Array, ends: Array) -> tuple[list[str], list[int]]:
-    """The distinct texts of a column, and the codes of those that break a rule."""
+def distinct_texts(column: Column, buf: Array, starts: Array, ends: Array) -> tuple[list[str], list[int]]:
+    """The distinct texts ``buf[starts[i]:ends[i]]`` of a column, and which of them break a rule."""
     gathered, plain = _gather(buf, starts, ends, _FIRST, _ALLOWED, column.max_len)
     if plain and column.kind is Kind.TEXT:
         text = str(gathered.data, "ascii")

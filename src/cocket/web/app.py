@@ -10,11 +10,14 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cocket import __version__
 from cocket.core.config import Settings
+from cocket.core.errors import CocketError
 from cocket.customs import documents
 from cocket.engine.service import Service
 from cocket.web import docs_page, metrics, models, problems
@@ -24,6 +27,8 @@ from cocket.web.routes import alerts, live, movements, observations, reference, 
 from cocket.web.stream import Streams
 
 BASE: Final = "/api/v1"
+
+_OBSERVATIONS: Final = f"{BASE}/observations"
 
 _DESCRIPTION: Final = """
 Cocket joins what devices at the border and along the supply chain observe to the customs file that it concerns,
@@ -76,11 +81,16 @@ _HEADERS: Final = {
 _NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 
 
-class _Headers:
-    """Sets what every answer carries; a page that needs more has its own content-security-policy."""
+class _Front:
+    """Sets what every answer carries, and takes bodies of observations past the router.
 
-    def __init__(self, app: ASGIApp) -> None:
+    A page that needs more has its own content-security-policy. The router's way costs half a millisecond a request,
+    as much as reading a thousand rows; the short way calls the same function and answers errors with the same problems.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
+        self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -97,7 +107,19 @@ class _Headers:
                     headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, sending)
+        if scope["path"] == _OBSERVATIONS and scope["method"] == "POST" and not scope["query_string"]:
+            await self._observations(scope, receive, sending)
+        else:
+            await self._app(scope, receive, sending)
+
+    async def _observations(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await observations.send(Request(scope, receive), self._service)
+        except CocketError as error:
+            response = problems.of_error(error)
+        except HTTPException as error:
+            response = problems.problem(error.status_code, error.detail)
+        await response(scope, receive, send)
 
 
 def create_app(service: Service, settings: Settings, *, demo: bool = False) -> FastAPI:
@@ -135,7 +157,7 @@ def create_app(service: Service, settings: Settings, *, demo: bool = False) -> F
         app.include_router(system.demo_router, prefix=BASE)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     _add_pages(app, service)
-    app.add_middleware(_Headers)
+    app.add_middleware(_Front, service=service)
     app.router.default = ControlRoom(settings.map.tiles)
     return app
 

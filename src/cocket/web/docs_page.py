@@ -73,9 +73,12 @@ def _e(text: Any) -> str:
     return html.escape(str(text))
 
 
+def _line(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _e(text))
+
+
 def _prose(text: str) -> str:
-    parts = [re.sub(r"`([^`]+)`", r"<code>\1</code>", _e(p)) for p in text.strip().split("\n\n")]
-    return "".join(f"<p>{p}</p>" for p in parts)
+    return "".join(f"<p>{_line(part)}</p>" for part in text.strip().split("\n\n"))
 
 
 def _operation(anchor: str, path: str, verb: str, operation: dict[str, Any]) -> str:
@@ -88,7 +91,7 @@ def _operation(anchor: str, path: str, verb: str, operation: dict[str, Any]) -> 
         rows = "".join(
             f"<tr><td><code>{_e(p['name'])}</code></td><td class=dim>{_e(p['in'])}"
             f"{', required' if p.get('required') else ''}</td><td>{_e(_kind(p['schema']))}</td>"
-            f"<td>{_e(p.get('description', ''))}</td></tr>"
+            f"<td>{_line(p.get('description', ''))}</td></tr>"
             for p in parameters
         )
         out.append(f"<table><tr><th>parameter</th><th>where</th><th>type</th><th></th></tr>{rows}</table>")
@@ -105,7 +108,7 @@ def _operation(anchor: str, path: str, verb: str, operation: dict[str, Any]) -> 
             for media, content in answer.get("content", {}).items()
         )
         answers.append(
-            f"<tr><td><code>{_e(status)}</code></td><td>{_e(answer.get('description', ''))}</td><td>{shapes}</td></tr>"
+            f"<tr><td><code>{_e(status)}</code></td><td>{_line(answer.get('description', ''))}</td><td>{shapes}</td></tr>"
         )
     out.append(f"<table><tr><th>answer</th><th></th><th></th></tr>{''.join(answers)}</table></section>")
     return "".join(out)

@@ -147,7 +147,7 @@ def receipt_answer(receipt: Receipt) -> answers.Json:
     "/observations",
     summary="Send observations",
     response_model=models.ReceiptAnswer,
-    responses=declared(400, 408, 413, 415, 422, 429),
+    responses=declared(400, 408, 413, 415, 422, 429, 503),
     openapi_extra=_BODY,
 )
 async def send(request: Request, service: Asked) -> Response:
@@ -221,7 +221,7 @@ class Replay(BaseModel):
     tags=["quarantine"],
     summary="Send a quarantined row again",
     response_model=models.ReceiptAnswer,
-    responses=declared(400, 404, 408, 409, 413, 415, 422, 429),
+    responses=declared(400, 404, 408, 409, 413, 415, 422, 429, 503),
     openapi_extra=json_content("Replay", example={"row": _EXAMPLE}),
 )
 async def replay(service: Asked, number: NumberPath, body: JsonBody) -> Response:

@@ -96,6 +96,7 @@ def add_documents(
 ) -> None:
     """The five routes of one kind of document."""
     name = kind.capitalize()
+    a = "an" if kind == "office" else "a"
     tags: list[Any] = [path.strip("/")]
     geo = kind in {"zone", "corridor"}
     extra = json_content(name, example=_EXAMPLES[kind])
@@ -134,7 +135,7 @@ def add_documents(
         f"{path}/{{id}}",
         tags=tags,
         name=f"put_{kind}",
-        summary=f"Keep a {kind}",
+        summary=f"Keep {a} {kind}",
         description=f"Create or replace one {kind}. What breaks a rule is refused with every reason and its place.",
         response_model=None,
         responses={**written, **declared(400, 408, 413, 415, 422, 429)},
@@ -153,7 +154,7 @@ def add_documents(
         f"{path}/{{id}}",
         tags=tags,
         name=f"delete_{kind}",
-        summary=f"Delete a {kind}",
+        summary=f"Delete {a} {kind}",
         description="Refused with 409, naming who, while something refers to it.",
         status_code=204,
         response_model=None,

@@ -37,7 +37,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="module")  # Playwright keeps an event loop running, which tests of other rooms must not meet
+@pytest.fixture(
+    scope="module"
+)  # Playwright keeps an event loop running, which tests of other rooms must not meet
 def browser() -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not path:

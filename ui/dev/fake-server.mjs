@@ -186,7 +186,7 @@ const raise = (m, kind, at) => {
   const alert = {
     id, code, severity, mrn: m.mrn, equipment_id: m.equipment, device_id: m.device, subject: zoneId,
     began_at: iso(at - (unit === 's' ? value * 1_000 : 20_000)), ended_at: severity === 'info' ? iso(at) : null,
-    raised_at: iso(at), late: random() < 0.06, superseded: null, count: random() < 0.3 ? 1 + Math.floor(random() * 14) : 1,
+    raised_at: iso(at), late: random() < 0.06, superseded: false, superseded_at: null, superseded_reason: null, count: random() < 0.3 ? 1 + Math.floor(random() * 14) : 1,
     state: 'raised', triage: null, cause: null, acknowledged_by: null, lat_deg: p.lat, lon_deg: p.lon,
     says: `${code} on ${m.equipment}`, facts: { value, unit, threshold, zone: zoneId, corridor: m.corridor },
     version: 1, history: [], evidence: [],
@@ -371,7 +371,7 @@ async function apiCall(req, res, url) {
     const has = (name, value) => !query.getAll(name).length || query.getAll(name).includes(value);
     const rows = [...alerts.values()].map(listed)
       .filter((a) => has('code', a.code) && has('severity', a.severity) && has('state', a.state) && has('mrn', a.mrn) && has('device_id', a.device_id))
-      .filter((a) => !query.has('superseded') || (a.superseded !== null) === (query.get('superseded') === 'true'))
+      .filter((a) => !query.has('superseded') || a.superseded === (query.get('superseded') === 'true'))
       .filter((a) => !query.has('open') || (a.state !== 'closed') === (query.get('open') === 'true'))
       .sort((a, b) => (query.get('order') === 'urgent' ? RANK[b.severity] - RANK[a.severity] : 0) || b.raised_at.localeCompare(a.raised_at));
     return json(res, paged(rows, query));

@@ -70,7 +70,7 @@ describe('the catalogue', () => {
 
 const alert = (over: Partial<Alert>): Alert => ({
   id: 'x', code: 'seal-cut', severity: 'critical', mrn: 'M', equipment_id: 'MSKU1234565', device_id: 'D',
-  subject: null, began_at: '', ended_at: null, raised_at: '', late: false, superseded: null, count: 1,
+  subject: null, began_at: '', ended_at: null, raised_at: '', late: false, superseded: false, superseded_at: null, superseded_reason: null, count: 1,
   state: 'raised', triage: null, cause: null, acknowledged_by: null, lat_deg: null, lon_deg: null,
   says: 'the server says', facts: null, version: 1, ...over,
 });

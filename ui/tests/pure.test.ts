@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { boundsOf } from '../src/map/bounds';
+import { boundsOf, centreOf, wrapped } from '../src/map/bounds';
 import { graticule } from '../src/map/ground';
 import { mercator } from '../src/map/marks';
 import { clipLine, clipRing } from '../src/map/outline';
 import { clampScale } from '../src/map/scale';
-import { indexAt, lastKnown, sealLevels } from '../src/plots/replay';
+import { alarmStretches, indexAt, lastKnown, sealLevels } from '../src/plots/replay';
 import { parseRoute, to } from '../src/state/address';
 import { shownValue } from '../src/views/observation';
 
@@ -20,6 +20,19 @@ describe('the map', () => {
   it('keeps the parts of a line that touch a box', () => {
     expect(clipLine([[0, 0], [1, 0], [9, 0], [10, 0]], [0, -1, 2, 1])).toEqual([[[0, 0], [1, 0], [9, 0]]]);
     expect(clipLine([[0, 5], [10, 5]], [0, -1, 2, 1])).toEqual([]);
+  });
+
+  it('asks for a box that the server takes, wherever the map was dragged to', () => {
+    expect(wrapped(-200, 250)).toEqual({ west: -180, east: 180 });
+    expect(wrapped(170, 190)).toEqual({ west: 170, east: -170 });
+    expect(wrapped(470, 480)).toEqual({ west: 110, east: 120 });
+  });
+
+  it('starts where most vehicles are', () => {
+    const coordinates = Array.from({ length: 50 }, (_, i) => [114 + i / 1_000, 22]);
+    coordinates.push([5, 60]);
+    expect(centreOf([{ type: 'MultiPoint', coordinates }])?.[0]).toBeGreaterThan(113);
+    expect(centreOf([{ type: 'MultiPoint', coordinates: [[1, 2]] }])).toBeNull();
   });
 
   it('has a scale bar of a round length that is true', () => {
@@ -51,6 +64,11 @@ describe('the replay', () => {
     expect(indexAt([10, 20, 30], 99)).toBe(2);
     expect(lastKnown([5, null, null], 2)).toEqual({ value: 5, at: 0 });
     expect(lastKnown([null], 0)).toBeNull();
+  });
+
+  it('marks where a seal that was locked was opened or cut', () => {
+    expect(alarmStretches([1, 0, 1, null, 2, 0, 2])).toEqual([[2, 4], [6, 6]]);
+    expect(alarmStretches([1, 1])).toEqual([]);
   });
 
   it('never takes an unknown seal for a locked one', () => {

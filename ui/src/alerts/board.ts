@@ -35,7 +35,7 @@ export function take(known: Map<string, Alert>, alert: Alert): boolean {
 }
 
 export function isOpen(alert: Alert): boolean {
-  return alert.state !== 'closed' && alert.superseded === null;
+  return alert.state !== 'closed' && !alert.superseded;
 }
 
 export function matches(alert: Alert, filter: AlertFilter): boolean {

@@ -39,7 +39,9 @@ export interface Alert {
   ended_at: string | null;
   raised_at: string;
   late: boolean;
-  superseded: { at: string; reason: string } | null;
+  superseded: boolean;
+  superseded_at: string | null;
+  superseded_reason: string | null;
   count: number;
   state: AlertState;
   triage: Triage | null;
@@ -268,6 +270,9 @@ export interface ConfusionRow {
   found: number;
   missed: number;
   false: number;
+  /** Alerts that the real tracks themselves explain, and such events that no alert tells of. */
+  real?: number;
+  real_missed?: number;
 }
 
 export interface Demo {

@@ -30,7 +30,7 @@ export const PALETTE: Record<Theme, MapPalette> = {
     labelFaint: '#70859a',
     halo: '#0c141c',
     corridor: '#6f90ab',
-    corridorFill: '#6f90ab',
+    corridorFill: '#1e2e3c',
     track: '#dcb76c',
     accent: '#f3d493',
     zone: {
@@ -62,7 +62,7 @@ export const PALETTE: Record<Theme, MapPalette> = {
     labelFaint: '#6b7a86',
     halo: '#f8f8f5',
     corridor: '#4d6d87',
-    corridorFill: '#4d6d87',
+    corridorFill: '#dfe6e9',
     track: '#7d5a12',
     accent: '#14202b',
     zone: {

@@ -28,3 +28,21 @@ export function sealLevels(columns: TrackColumns): (number | null)[] {
     return locked === null || locked === undefined ? null : locked ? 0 : 1;
   });
 }
+
+/** Stretches of rows [first, last] in which a seal that had been locked was open or cut. */
+export function alarmStretches(levels: readonly (number | null)[]): [number, number][] {
+  const found: [number, number][] = [];
+  let armed = false;
+  let open: [number, number] | null = null;
+  levels.forEach((level, i) => {
+    if (level === null) return;
+    if (level === 0) {
+      armed = true;
+      open = null;
+    } else if (armed) {
+      if (open) open[1] = i;
+      else found.push((open = [i, i]));
+    }
+  });
+  return found;
+}

@@ -88,11 +88,12 @@ class Desk {
     return shown.sort(compare(this.filter.order));
   });
 
+  /** Alerts that nobody has closed, as far as this page has read; there may be more on the server. */
   openCount = $derived.by(() => {
     void this.#revision;
     let here = 0;
     for (const alert of this.#known.values()) if (isOpen(alert)) here += 1;
-    return Math.max(this.stats?.open_alerts ?? 0, this.nextCursor ? here : 0) || here;
+    return here;
   });
 
   start(): void {
@@ -184,7 +185,7 @@ class Desk {
     const fresh =
       alert.severity === 'critical' && alert.state === 'raised' && !this.#seenCritical.has(alert.id);
     this.#take(alert);
-    if (fresh && alert.superseded === null)
+    if (fresh && !alert.superseded)
       this.announcement = t('queue.newCritical', { says: sentence(alert) });
   }
 

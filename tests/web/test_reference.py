@@ -294,3 +294,18 @@ def test_movement_list(door) -> None:
     for flag, n in (("true", 0), ("false", 1)):
         found = door.http.get("/movements", params={"q": alert["mrn"], "open": flag}).json()["items"]
         assert len([m for m in found if m["mrn"] == alert["mrn"]]) == n
+
+
+def test_last_is_what_was_said_while_bound(door) -> None:
+    mrn, device = door.bound(from_s=-1000)
+    door.observe({"device_id": device, "observed_at": door.at(-500), "lat_deg": 1, "lon_deg": 2})
+    door.settled()
+    (binding,) = door.http.get("/bindings", params={"mrn": mrn}).json()["items"]
+    assert door.http.get(f"/movements/{mrn}").json()["last"][0]["lat_deg"] == 1
+    assert door.http.patch(f"/bindings/{binding['id']}", json={"to": door.at(-400)}).status_code == 200
+    assert door.http.get(f"/movements/{mrn}").json()["last"][0]["lat_deg"] == 1
+    door.observe({"device_id": device, "observed_at": door.at(-300), "lat_deg": 9, "lon_deg": 9})
+    door.settled()
+    assert door.http.get(f"/movements/{mrn}").json()["last"] == []
+    (movement,) = door.http.get("/movements", params={"q": mrn}).json()["items"]
+    assert movement["last"] is None

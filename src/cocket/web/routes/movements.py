@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
+from cocket.core.clock import parse_rfc3339
 from cocket.core.errors import Malformed
 from cocket.customs.reference import binding_shown, shown
 from cocket.engine.service import Service
@@ -36,16 +38,24 @@ _BINDING = {
 }
 
 
-def _last(service: Service, device_id: str) -> dict[str, Any] | None:
-    row = service.last(device_id)
-    if row is None:
-        return None
-    names = ("lat_deg", "lon_deg", "speed_mps", "course_deg", "locked", "battery_pct")
-    return {
-        "device_id": device_id,
-        "observed_at": answers.moment(row["observed_us"]),
-        **{name: row.get(name) for name in names},
-    }
+_BRIEF = ("lat_deg", "lon_deg", "speed_mps", "course_deg", "locked", "battery_pct")
+
+
+def _last(service: Service, bindings: Iterable[Binding]) -> dict[int, dict[str, Any]]:
+    """Where each binding's device was last, from memory, by binding; only what it said while it was bound counts."""
+    wanted = list(bindings)
+    brief = service.brief(list({b.device_id for b in wanted}))
+    out = {}
+    for b in wanted:
+        row = brief.get(b.device_id)
+        if (
+            row is not None
+            and b.from_us <= row["observed_us"]
+            and (b.to_us is None or row["observed_us"] < b.to_us)
+        ):
+            place = {"device_id": b.device_id, "observed_at": answers.moment(row["observed_us"])}
+            out[b.id] = {**place, **{name: row[name] for name in _BRIEF}}
+    return out
 
 
 def _current(bindings: list[Binding]) -> list[Binding]:
@@ -76,10 +86,11 @@ def movements(
     mrns = [s.id for s in stored]
     bindings = service.reference.store.bindings_of(mrns)
     alerts = service.folder.alerts.open_of(mrns)
+    last = _last(service, (b for mine in bindings.values() for b in _current(mine)))
     items = []
     for s in stored:
         mine = bindings.get(s.id, [])
-        seen = [last for b in _current(mine) if (last := _last(service, b.device_id)) is not None]
+        seen = [last[b.id] for b in _current(mine) if b.id in last]
         count, worst = alerts.get(s.id, (0, None))
         items.append(
             {
@@ -88,7 +99,7 @@ def movements(
                 "devices": list(dict.fromkeys(b.device_id for b in mine)),
                 "open_alerts": count,
                 "worst": worst,
-                "last": max(seen, key=lambda last: last["observed_at"], default=None),
+                "last": max(seen, key=lambda p: parse_rfc3339(p["observed_at"]), default=None),
             }
         )
     return answers.page(items, following)
@@ -139,15 +150,13 @@ def movement(service: Asked, mrn: IdPath) -> Response:
     doc = service.reference.get("movement", mrn)
     bindings = service.reference.store.bindings_of([mrn]).get(mrn, [])
     count, worst = service.folder.alerts.open_of([mrn]).get(mrn, (0, None))
-    devices = dict.fromkeys(b.device_id for b in bindings)
-    last = [found for device_id in devices if (found := _last(service, device_id)) is not None]
     return answers.Json(
         {
             **doc,
             "bindings": [binding_shown(b) for b in bindings],
             "open_alerts": count,
             "worst": worst,
-            "last": last,
+            "last": list(_last(service, bindings).values()),
         }
     )
 

@@ -20,7 +20,7 @@ from cocket.core.schema import COLUMNS, NULL_BOOL, NULL_INT, Kind
 _CONTENT = tuple(c for c in COLUMNS if c.content)
 
 
-@lru_cache(1 << 16)
+@lru_cache(1 << 18)
 def text_hash(text: str) -> int:
     """64-bit hash of a text, stable for ever."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")

@@ -68,11 +68,17 @@ class Runner:
         self._thread.join()
 
     def committed(self, entry: Committed) -> None:
-        """Something new is in the log."""
+        """Something new is in the log. What it skips was kept by a commit that seemed to fail: it is read from there."""
         rows = 0 if entry.batch is None else entry.batch.n
         with self._wake:
+            skipped = entry.offset != self._last_offset + 1
             self._last_offset = entry.offset
             self._lag += rows
+            if skipped:
+                self._lag = self._log.rows_after(self._detecting.offset)
+                self._waiting.clear()
+                self._rows_waiting = 0
+                self._from_log = True
             if not self._from_log:
                 self._waiting.append(entry)
                 self._rows_waiting += rows
@@ -186,6 +192,8 @@ class Runner:
         taken: list[Committed] = []
         rows = 0
         with self._wake:
+            if self._from_log:
+                return taken
             while self._waiting and rows < self._settings.batch_rows:
                 entry = self._waiting.popleft()
                 taken.append(entry)

@@ -221,7 +221,7 @@ def _from_arrow(name: str, data: pa.Array) -> ColumnData:
     if column.kind in (Kind.TEXT, Kind.ENUM):
         if not pa.types.is_dictionary(data.type):
             data = data.dictionary_encode()
-        codes = pc.fill_null(data.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
+        codes = _own(pc.fill_null(data.indices.cast(pa.int32()), -1))
         values = data.dictionary.to_pylist()
         if column.kind is Kind.TEXT:
             return Texts(codes, values)
@@ -236,9 +236,15 @@ def _from_arrow(name: str, data: pa.Array) -> ColumnData:
         return enums
     out: Array
     if column.kind is Kind.FLOAT:
-        out = data.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        out = _own(data.cast(pa.float64()))
     elif column.kind is Kind.BOOL:
-        out = pc.fill_null(data.cast(pa.int8()), NULL_BOOL).to_numpy(zero_copy_only=False)
+        out = _own(pc.fill_null(data.cast(pa.int8()), NULL_BOOL))
     else:
-        out = pc.fill_null(data.cast(pa.int64()), NULL_INT).to_numpy(zero_copy_only=False)
+        out = _own(pc.fill_null(data.cast(pa.int64()), NULL_INT))
     return out
+
+
+def _own(data: pa.Array) -> Array:
+    """As a NumPy array that may be written to: a compiled kernel is compiled again for one that may not."""
+    array: Array = data.to_numpy(zero_copy_only=False)
+    return array if array.flags.writeable else array.copy()

@@ -91,6 +91,7 @@ class Detection:
     def order(self, journey: Array, observed_us: Array, sequence: Array | None, keys: Array) -> Order:
         """Which rows can run at once, in what order, and which journeys are late."""
         seq = _NO_SEQ if sequence is None else sequence
+        keys = _writable(keys)
         unbound, late, mixed = sort_out(
             journey, observed_us, seq, keys, self.state, self._previous, self._mark
         )
@@ -125,7 +126,7 @@ class Detection:
             batch,
             rows,
             journey,
-            keys,
+            _writable(keys),
             state=self.state,
             times=self.times,
             hint=self.hint,
@@ -339,7 +340,7 @@ class Detection:
 
     def _close(self, frame: Frame) -> None:
         ended = frame.timer == ENDED
-        js, when = frame.journey[ended], frame.t[ended]
+        js, when = frame.journey[ended].astype(np.int64), frame.t[ended]
         self.pool.room(held(js, self.slots, self.heads, self.pool.records))
         _close_all(
             js,
@@ -412,6 +413,11 @@ class Detection:
         self.own = [None if a is None else _grown(a, np.zeros(room, a.dtype)) for a in self.own]
         self._previous = np.full(room, -1, np.int32)
         self._mark = np.zeros(room, np.int8)
+
+
+def _writable(keys: Array) -> Array:
+    """A kernel is compiled again for an array that may not be written to."""
+    return keys if keys.flags.writeable else keys.copy()
 
 
 def _grown(old: Array, new: Array) -> Array:

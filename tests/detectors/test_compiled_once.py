@@ -1,0 +1,73 @@
+"""A kernel that meets another type of argument is compiled again, for seconds, in the midst of work. None does."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from numba.core.registry import CPUDispatcher
+from tests.laws.harness import Machine, batch_of
+from tests.laws.world import JOURNEYS, at, reference, rows_of
+
+import cocket.detectors
+import cocket.journeys
+from cocket.core import episodes
+from cocket.core.batch import Batch
+from cocket.core.keys import observation_keys
+
+
+def _kernels() -> dict[str, CPUDispatcher]:
+    names = [
+        found.name
+        for package in (cocket.detectors, cocket.journeys)
+        for found in pkgutil.iter_modules(package.__path__, package.__name__ + ".")
+    ]
+    modules = [episodes, *map(importlib.import_module, names)]
+    return {
+        f"{m.__name__}.{name}": f
+        for m in modules
+        for name, f in vars(m).items()
+        if isinstance(f, CPUDispatcher) and f.__module__ == m.__name__
+    }
+
+
+def _feed(machine: Machine, rows: list[dict[str, Any]], *, by_arrow: bool) -> None:
+    """As ``Machine.feed``, but the columns may have come through Arrow, and the keys out of a file."""
+    batch = batch_of(rows)
+    keys = observation_keys(batch)
+    if by_arrow:
+        batch = Batch.from_arrow(batch.to_arrow())
+        keys.setflags(write=False)
+    journey = machine._journeys(batch)
+    d, around = machine.detection, machine.reference
+    order = d.order(journey, batch.filled("observed_us"), batch.array("sequence"), keys)
+    events = d.run(batch, order.rows, journey, keys, around.zones, around.corridors)
+    d.changes(events, 0)
+    late = order.late if len(order.late) else np.arange(len(JOURNEYS))
+    d.rerun(late, batch, journey, keys, around.zones, around.corridors, at(5), 0)
+
+
+@pytest.fixture(scope="module")
+def worked() -> None:
+    draw = random.Random(5)
+    machine = Machine(reference(1))
+    for turn in range(60):
+        script = [
+            (draw.randrange(3), turn * 4 + draw.randrange(5), draw.randrange(12), draw.randrange(42), 0)
+            for _ in range(draw.choice([1, 1, 2, 3, 20]))
+        ]
+        _feed(machine, rows_of(script), by_arrow=turn % 2 == 1)
+        if turn % 7 == 0:
+            machine.tick(at(turn * 4 + 2))
+            machine.restart()
+    machine.tick(at(400))
+
+
+@pytest.mark.usefixtures("worked")
+@pytest.mark.parametrize("kernel", [k for k in _kernels() if ".zones" not in k and ".corridors" not in k])
+def test_every_kernel_is_compiled_for_one_type(kernel: str) -> None:
+    assert len(_kernels()[kernel].signatures) <= 1, _kernels()[kernel].signatures

@@ -180,6 +180,19 @@ def test_rows_in_are_rows_out(lines, tail) -> None:
     assert len(numbers) == len(rows_in) or body.startswith(b"\xef\xbb\xbf")
 
 
+def test_a_flood_of_blank_lines_is_refused_before_it_costs_memory() -> None:
+    assert read_ndjson(line() + b"\n" * 20, max_rows=10).batch.n == 1
+    with pytest.raises(TooLarge):
+        read_ndjson(line() + b"\n" * 30, max_rows=10)
+
+
+def test_names_that_no_one_meant_cost_little() -> None:
+    body = b"\n".join(line(**{f"x{i}": 1}) for i in range(6000))
+    decoded = read_ndjson(body)
+    assert {r.rule for r in decoded.rejects} == {"unknown-field"}
+    assert len(decoded.rejects) == 6000
+
+
 def stream(columns: dict, compression=None) -> bytes:
     table = columns if isinstance(columns, pa.Table) else pa.table(columns)
     sink = pa.BufferOutputStream()

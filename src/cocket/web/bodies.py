@@ -133,9 +133,11 @@ JsonBody = Annotated[bytes, Depends(_json_body)]
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice!r} stands twice in one object; which one holds?")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"the name {name[:64]!r} stands twice in one object; which one holds?")
+            seen.add(name)
     return out
 
 

@@ -398,7 +398,7 @@ def _report(outcome: Outcome, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(title="What was put in, and what was found", caption=_CAPTION)
-    table.add_column("alert")
+    table.add_column("alert", no_wrap=True, min_width=21)
     for name in ("injected", "found", "missed", "false", "real", "real missed"):
         table.add_column(name, justify="right")
     for code, line in outcome.result.as_dict().items():

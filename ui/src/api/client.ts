@@ -6,6 +6,7 @@ import type {
   Device,
   DeviceLast,
   GeoCollection,
+  GeoFeature,
   Health,
   Ingest,
   MovementDetail,
@@ -105,6 +106,24 @@ export async function request<T>(
 
 const part = encodeURIComponent;
 
+const FEATURES_A_PAGE = 1_000;
+/** No map shows more than so many shapes at once usefully; one that is asked for by name is read singly. */
+const MOST_PAGES = 3;
+
+async function features(path: string): Promise<GeoCollection> {
+  const found: GeoFeature[] = [];
+  let cursor: string | null | undefined = null;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const answer: GeoCollection & { next?: string | null } = await request(
+      withQuery(path, { limit: FEATURES_A_PAGE, cursor }),
+    );
+    found.push(...answer.features);
+    cursor = answer.next;
+    if (!cursor) break;
+  }
+  return { type: 'FeatureCollection', features: found };
+}
+
 export const api = {
   health: (signal?: AbortSignal) => request<Health>('/health', { signal }),
   stats: () => request<Stats>('/stats'),
@@ -127,9 +146,10 @@ export const api = {
     request<Device>(`/devices/${part(id)}`, { signal }),
   deviceLast: (id: string, signal?: AbortSignal) =>
     request<DeviceLast>(`/devices/${part(id)}/last`, { signal }),
-  zones: (signal?: AbortSignal) => request<GeoCollection>('/zones', { signal }),
-  corridors: (signal?: AbortSignal) => request<GeoCollection>('/corridors', { signal }),
-  offices: (signal?: AbortSignal) => request<Page<Office>>('/offices?limit=500', { signal }),
+  zones: () => features('/zones'),
+  corridors: () => features('/corridors'),
+  corridor: (id: string) => request<GeoFeature>(`/corridors/${part(id)}`),
+  offices: () => request<Page<Office>>('/offices?limit=1000'),
   quarantine: (query: Query, signal?: AbortSignal) =>
     request<Page<QuarantineItem>>(withQuery('/quarantine', query), { signal }),
   quarantined: (id: string, signal?: AbortSignal) =>

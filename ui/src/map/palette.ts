@@ -12,6 +12,7 @@ export interface MapPalette {
   halo: string;
   corridor: string;
   corridorFill: string;
+  corridorChosen: string;
   track: string;
   accent: string;
   zone: Record<string, string>;
@@ -31,6 +32,7 @@ export const PALETTE: Record<Theme, MapPalette> = {
     halo: '#0c141c',
     corridor: '#6f90ab',
     corridorFill: '#1e2e3c',
+    corridorChosen: '#2a3a45',
     track: '#dcb76c',
     accent: '#f3d493',
     zone: {
@@ -63,6 +65,7 @@ export const PALETTE: Record<Theme, MapPalette> = {
     halo: '#f8f8f5',
     corridor: '#4d6d87',
     corridorFill: '#dfe6e9',
+    corridorChosen: '#e9dfc6',
     track: '#7d5a12',
     accent: '#14202b',
     zone: {

@@ -1,4 +1,4 @@
-import { api } from '../api/client';
+import { api, ApiProblem } from '../api/client';
 import type { Demo, GeoCollection, Health, Office } from '../api/types';
 import { clock } from './clock.svelte';
 
@@ -49,6 +49,18 @@ class World {
     this.corridors = corridors;
     this.offices = offices.items;
     this.read = true;
+  }
+
+  /** Reads one corridor that is to be shown and was not among those read. */
+  async needCorridor(id: string): Promise<void> {
+    if (!this.read || this.corridors.features.some((one) => String(one.id) === id)) return;
+    try {
+      const one = await api.corridor(id);
+      this.corridors = { ...this.corridors, features: [...this.corridors.features, one] };
+    } catch (error) {
+      // A corridor taken away since is no trouble of the page that names it.
+      if (!(error instanceof ApiProblem && error.status === 404)) throw error;
+    }
   }
 
   office(id: string | null): string | null {

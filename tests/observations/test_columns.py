@@ -71,7 +71,7 @@ rows = st.fixed_dictionaries(
 layouts = st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " :\r ")])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(rows, layouts, st.booleans()), min_size=1, max_size=6))
 @example([({"device_id": "a", "observed_us": 253402300800000000}, (",", ":"), False)])
 @example([({**GOOD, "lat_deg": -0.0, "lon_deg": 5e-324}, (",", ":"), False)])
@@ -84,7 +84,7 @@ def test_rows_agree(given_rows) -> None:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_broken_bytes_agree(data) -> None:
     line = bytearray(
@@ -136,7 +136,7 @@ def test_every_column_is_filled() -> None:
     assert set(batch.columns) == {c.name for c in DOOR_COLUMNS}
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(st.integers(2**53, 2**64 - 1), st.integers(-30, 0))
 def test_numbers_are_the_nearest_doubles(mantissa, power) -> None:
     bits = numbers.lemire_bits(np.uint64(mantissa), power, numbers.POWERS)

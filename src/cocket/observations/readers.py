@@ -36,7 +36,8 @@ def read_ndjson(body: bytes, *, max_rows: int = MAX_ROWS, source: str = "http") 
         raise Malformed("the body holds no row; send one JSON object per line")
     buf = np.frombuffer(body, np.uint8)
     is_break = buf == 10
-    _bounded(int(np.count_nonzero(is_break)) // 2, max_rows)  # blank lines are no rows, and cost memory all the same
+    # blank lines are no rows, and cost memory all the same
+    _bounded(int(np.count_nonzero(is_break)) // 2, max_rows)
     breaks = np.flatnonzero(is_break)
     starts = np.concatenate([np.zeros(1, np.int64), breaks + 1])
     ends = np.concatenate([breaks, np.array([len(buf)], np.int64)])

@@ -178,3 +178,17 @@ def test_all_zones_of_a_journey_survive_running_afresh() -> None:
         ("zone-left", "z3", T0 + 9000 * S),
     ]
     assert d.heads.tolist()[:2] == [-1, -1]
+
+
+def test_a_place_in_hundreds_of_zones() -> None:
+    n = 300
+    zones = ZoneIndex.build(
+        [ZoneDef(f"z{i:03d}", "restricted", False, shapely.box(9.0, 9.0, 11.0, 11.0)) for i in range(n)]
+    )
+    d = _detection(3)
+    row = np.array([2], np.int32)
+    for s, lat in ((0, 10.0), (9000, 12.0), (18000, 10.0)):
+        batch = batch_of([{"device_id": "D2", "observed_us": T0 + s * S, "lat_deg": lat, "lon_deg": 10.0}])
+        events = d.run(batch, None, row, _keys(1, s), zones, None)
+        told = [c for c in d.changes(events, 0) if c.code == "restricted-zone"]
+        assert {c.subject for c in told} == {f"z{i:03d}" for i in range(n)}

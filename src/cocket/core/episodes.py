@@ -86,6 +86,11 @@ class Pool:
             out[:used] = self.out[:used]
             self.out = out
 
+    def grow(self) -> None:
+        """More of both than there is."""
+        self.reserve(int(self.meta[_TOP]) + max(64, len(self.records) // 2))
+        self.room(len(self.out) - int(self.meta[_OUT]) + len(self.out))
+
     def taken(self) -> Array:
         """The records handed out since the last call, in row order."""
         used = int(self.meta[_OUT])
@@ -279,7 +284,7 @@ def step(
 
 
 @njit(cache=True, nogil=True)
-def close_journey(
+def _close_journey(
     j: int,
     t: Any,
     slots: Array,
@@ -330,7 +335,7 @@ def held(js: Array, slots: Array, heads: Array, records: Array) -> int:
 
 
 @njit(cache=True, nogil=True)
-def drop_journey(
+def _drop_journey(
     j: int, slots: Array, heads: Array, records: Array, free: Array, meta: Array, live: Array
 ) -> None:
     """Forget all records of a journey without a word."""
@@ -350,7 +355,7 @@ def drop_journey(
 
 
 @njit(cache=True, nogil=True)
-def move_journey(
+def _move_journey(
     source: int,
     j: int,
     from_slots: Array,
@@ -393,3 +398,39 @@ def _flush(records: Array, meta: Array, out: Array) -> None:
     for slot in range(len(records)):
         if records[slot].dirty:
             hand_out(records, meta, out, slot)
+
+
+@njit(cache=True, nogil=True)
+def close_journeys(
+    js: Array,
+    when: Array,
+    slots: Array,
+    heads: Array,
+    records: Array,
+    free: Array,
+    meta: Array,
+    live: Array,
+    out: Array,
+) -> None:
+    """The bindings of ``js`` are over: what is open ends at ``when``, all else is forgotten. Needs room to hand out."""
+    for i in range(len(js)):
+        _close_journey(js[i], when[i], slots, heads, records, free, meta, live, out)
+
+
+@njit(cache=True, nogil=True)
+def adopt_journeys(
+    js: Array,
+    from_slots: Array,
+    from_heads: Array,
+    from_records: Array,
+    slots: Array,
+    heads: Array,
+    records: Array,
+    free: Array,
+    meta: Array,
+    live: Array,
+) -> None:
+    """Journeys ``js`` give up their records for those of journeys 0, 1, … of another pool. Needs free records."""
+    for i in range(len(js)):
+        _drop_journey(js[i], slots, heads, records, free, meta, live)
+        _move_journey(i, js[i], from_slots, from_heads, from_records, slots, heads, records, free, meta, live)

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from cocket.core.alerts import AlertChange
 from cocket.core.batch import Array, Batch
 from cocket.core.detector import Detector, Levels
-from cocket.core.episodes import Pool, close_journey, drop_journey, held, move_journey, step
+from cocket.core.episodes import Pool, adopt_journeys, close_journeys, held, step
 from cocket.core.frame import ENDED, Frame
 from cocket.core.journeys import JourneyTable
 from cocket.core.rules import Rules
@@ -25,7 +24,7 @@ from cocket.journeys.snapshot import pack, unpack
 from cocket.journeys.state import STATE, TIMES, blank, times_of
 from cocket.journeys.telling import tell
 from cocket.journeys.timers import retime, sort_out
-from cocket.journeys.zonewatch import watch
+from cocket.journeys.zonewatch import follow
 
 _NO_SEQ = np.empty(0, np.int64)
 _NO_VALUE = np.empty(0, np.float64)
@@ -287,42 +286,13 @@ class Detection:
             )
             if at == frame.n:
                 return
-            pool.reserve(max(64, len(pool.records) // 2))
-            pool.room(max(128, len(pool.out) // 2))
+            pool.grow()
 
     def _watch(self, frame: Frame, zones: Zones | None) -> None:
-        pool = self.pool
         subject, kind = self._subjects_of(zones)
         if self._watched is None:
             self._watched = self._watching()
-        watched = self._watched
-        at = 0
-        while True:
-            at = watch(
-                at,
-                frame.journey,
-                frame.t,
-                frame.key,
-                frame.has_fix,
-                frame.fix_lat,
-                frame.fix_lon,
-                frame.zone_offsets,
-                frame.zones,
-                subject,
-                kind,
-                frame.profile,
-                *watched,
-                self.heads,
-                pool.records,
-                pool.free,
-                pool.meta,
-                pool.live,
-                pool.out,
-            )
-            if at == frame.n:
-                return
-            pool.reserve(max(64, len(pool.records) // 2))
-            pool.room(max(128, len(pool.out)))
+        follow(frame, subject, kind, self._watched, self.heads, self.pool)
 
     def _watching(self) -> tuple[Any, ...]:
         """Of the detectors of zones: number of each, kinds of each by profile, how long staying folds by profile."""
@@ -342,7 +312,7 @@ class Detection:
         ended = frame.timer == ENDED
         js, when = frame.journey[ended].astype(np.int64), frame.t[ended]
         self.pool.room(held(js, self.slots, self.heads, self.pool.records))
-        _close_all(
+        close_journeys(
             js,
             when,
             self.slots,
@@ -363,7 +333,7 @@ class Detection:
             if mine is not None and theirs is not None:
                 mine[js] = theirs[: len(js)]
         pool.reserve(int(held(np.arange(len(js)), fresh.slots, fresh.heads, fresh.pool.records)))
-        _adopt_all(
+        adopt_journeys(
             js,
             fresh.slots,
             fresh.heads,
@@ -423,37 +393,3 @@ def _writable(keys: Array) -> Array:
 def _grown(old: Array, new: Array) -> Array:
     new[: len(old)] = old
     return new
-
-
-@njit(cache=True, nogil=True)
-def _close_all(
-    js: Array,
-    when: Array,
-    slots: Array,
-    heads: Array,
-    records: Array,
-    free: Array,
-    meta: Array,
-    live: Array,
-    out: Array,
-) -> None:
-    for i in range(len(js)):
-        close_journey(js[i], when[i], slots, heads, records, free, meta, live, out)
-
-
-@njit(cache=True, nogil=True)
-def _adopt_all(
-    js: Array,
-    from_slots: Array,
-    from_heads: Array,
-    from_records: Array,
-    slots: Array,
-    heads: Array,
-    records: Array,
-    free: Array,
-    meta: Array,
-    live: Array,
-) -> None:
-    for i in range(len(js)):
-        drop_journey(js[i], slots, heads, records, free, meta, live)
-        move_journey(i, js[i], from_slots, from_heads, from_records, slots, heads, records, free, meta, live)

@@ -18,13 +18,50 @@ from cocket.core.episodes import (
     FREE,
     MEMBER,
     OPEN,
+    Pool,
     affirm,
     begin,
     give_record,
     hand_out,
     take_record,
 )
+from cocket.core.frame import Frame
 from cocket.core.schema import NULL_INT
+
+
+def follow(
+    frame: Frame, subject: Array, kind: Array, watched: tuple[Any, ...], heads: Array, pool: Pool
+) -> None:
+    """Follow all journeys of a frame in and out of zones. ``subject`` and ``kind``: lasting number and kinds by zone
+    of the index; ``watched``: number of the detectors that stay, enter and leave, kinds of each by profile, and how
+    long staying folds by profile; ``heads``: first record by journey.
+    """
+    at = 0
+    while True:
+        at = watch(
+            at,
+            frame.journey,
+            frame.t,
+            frame.key,
+            frame.has_fix,
+            frame.fix_lat,
+            frame.fix_lon,
+            frame.zone_offsets,
+            frame.zones,
+            subject,
+            kind,
+            frame.profile,
+            *watched,
+            heads,
+            pool.records,
+            pool.free,
+            pool.meta,
+            pool.live,
+            pool.out,
+        )
+        if at == frame.n:
+            return
+        pool.grow()
 
 
 @njit(cache=True, nogil=True)

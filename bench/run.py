@@ -4,7 +4,8 @@
     python -m bench.run --quick    smaller sizes, about three minutes
     python -m bench.run --only http --only latency
 
-The table goes to the screen, everything to bench/results/latest.json.
+The tables go to the screen, everything to bench/results/latest.json; a section that is not run keeps its figures there,
+with the machine and the load that they were measured under.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 for place in (ROOT, ROOT / "src"):  # also as a plain file, and without an installed package
@@ -56,21 +58,28 @@ def main() -> int:
     results.parent.mkdir(exist_ok=True)
     known = machine(place)
     console.print(", ".join(f"{k} {v}" for k, v in known.items()), style="dim")
-    done: list[Section] = []
     try:
         for name in args.only or SECTIONS:
             began = perf_counter()
             with console.status(name):
                 section = SECTIONS[name](args.quick, place)
             section.took_s = round(perf_counter() - began, 1)
-            done.append(section)
             show(section)
-            document = {"quick": args.quick, "machine": known, "sections": [asdict(s) for s in done]}
-            results.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            save(results, {**asdict(section), "quick": args.quick, "machine": known})
     finally:
         shutil.rmtree(place, ignore_errors=True)
     console.print(f"saved in {results.relative_to(ROOT)}")
     return 0
+
+
+def save(results: Path, section: dict[str, Any]) -> None:
+    """Put one section's figures into the results, in place of those it had; the other sections stay."""
+    sections: dict[str, Any] = {}
+    if results.exists():
+        sections = json.loads(results.read_text(encoding="utf-8")).get("sections", {})
+    sections[section["name"]] = section
+    text = json.dumps({"sections": sections}, indent=1, ensure_ascii=False)
+    results.write_text(text + "\n", encoding="utf-8")
 
 
 def show(section: Section) -> None:

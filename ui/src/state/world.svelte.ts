@@ -1,4 +1,4 @@
-import { api, ApiProblem } from '../api/client';
+import { api, ApiProblem, NoAnswer } from '../api/client';
 import type { Demo, GeoCollection, Health, Office } from '../api/types';
 import { clock } from './clock.svelte';
 
@@ -58,8 +58,10 @@ class World {
       const one = await api.corridor(id);
       this.corridors = { ...this.corridors, features: [...this.corridors.features, one] };
     } catch (error) {
-      // A corridor taken away since is no trouble of the page that names it.
-      if (!(error instanceof ApiProblem && error.status === 404)) throw error;
+      // A corridor taken away since is no trouble of the page that names it; and when the line is lost
+      // the banner says so, and the next reading of all corridors asks again.
+      const gone = error instanceof ApiProblem && error.status === 404;
+      if (!gone && !(error instanceof NoAnswer)) throw error;
     }
   }
 

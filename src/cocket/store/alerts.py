@@ -8,7 +8,6 @@ Who may call: anything from any thread. Writers queue on the file's lock; reader
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,39 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 import sqlalchemy as sa
 
 from cocket.core.alerts import SEVERITIES, AlertChange
 from cocket.core.errors import Conflict, DataDamaged, NotFound
-from cocket.store import alert_pages
+from cocket.store import alert_pages, alert_rows
 from cocket.store.database import Database
-from cocket.store.snapshot import page_checksum
+from cocket.store.snapshot import page_checksum, write_pages
 from cocket.store.tables import alert_history, alerts, detection, snapshot_pages
 
 _CHUNK: Final = 500
-_RANK: Final = {severity: rank for rank, severity in enumerate(SEVERITIES)}
-_KEYS: Final = ("began_key", "raised_key", "peak_key", "last_key")
-_MACHINE: Final = (
-    "severity",
-    "ended_us",
-    "raised_event_us",
-    "last_us",
-    "count",
-    "lat_deg",
-    "lon_deg",
-    "value",
-    "peak",
-    "threshold",
-    "unit",
-    "corridor",
-    "raised_key",
-    "last_key",
-    "peak_us",
-    "peak_key",
-    "says",
-)
-"""What a later run may say anew. What began it is in the id; ``raised_us`` and ``late`` keep their first values."""
 
 
 class AlertEvent(NamedTuple):
@@ -98,7 +74,7 @@ class AlertStore:
     def _reload(self) -> None:
         with self._db.read() as connection:
             self._state = connection.execute(detection.select()).one()
-            self._groups = _count(connection)
+            self._groups = alert_rows.count(connection)
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
@@ -136,8 +112,8 @@ class AlertStore:
             with self._write() as connection:
                 state = connection.execute(detection.select()).one()
                 behind = offset is not None and offset < state.offset
-                rows = [] if behind else _merge(connection, changes, state.seq, at_us)
-                _upsert(connection, rows)
+                rows = [] if behind else alert_rows.merge(connection, changes, state.seq, at_us)
+                alert_rows.upsert(connection, rows)
                 new = {
                     "offset": state.offset if offset is None else max(offset, state.offset),
                     "applied_version": state.applied_version if applied_version is None else applied_version,
@@ -146,12 +122,12 @@ class AlertStore:
                 if pages is not None:
                     if offset is None:
                         raise ValueError("a snapshot stands for an offset of the log; give it")
-                    _write_pages(connection, pages)
+                    write_pages(connection, pages)
                     new["snapshot_offset"] = offset
                     new["snapshot_version"] = new["applied_version"]
                 connection.execute(detection.update().values(new))
                 after = connection.execute(detection.select()).one()
-            self._state, self._groups = after, _regroup(self._groups, rows)
+            self._state, self._groups = after, alert_rows.regroup(self._groups, rows)
         return [AlertEvent(row["seq"], alert_pages.plain(row)) for row, _ in rows]
 
     def offset(self) -> int:
@@ -238,7 +214,7 @@ class AlertStore:
                 )
                 connection.execute(detection.update().values(seq=seq))
                 after = connection.execute(detection.select()).one()
-            self._state, self._groups = after, _regroup(self._groups, [(new, dict(old))])
+            self._state, self._groups = after, alert_rows.regroup(self._groups, [(new, dict(old))])
         return AlertEvent(seq, alert_pages.plain(new))
 
     # reading
@@ -367,133 +343,3 @@ class AlertStore:
                 closed.false += n * (triage == "false")
                 closed.causes[cause or ""] += n
         return found
-
-
-Group = tuple[str, str, bool, bool]
-Changed = tuple[dict[str, Any], dict[str, Any] | None]
-
-
-def _group(row: Mapping[str, Any]) -> Group:
-    superseded = row["superseded_us"] is not None
-    return (
-        row["code"],
-        row["state"],
-        row["ended_us"] is None and not superseded and row["state"] != "closed",
-        superseded,
-    )
-
-
-def _count(connection: sa.Connection) -> Counter[Group]:
-    ended, superseded = alerts.c.ended_us.is_not(None), alerts.c.superseded_us.is_not(None)
-    query = sa.select(alerts.c.code, alerts.c.state, ended, superseded, sa.func.count()).group_by(
-        alerts.c.code, alerts.c.state, ended, superseded
-    )
-    found: Counter[Group] = Counter()
-    for code, state, is_ended, is_superseded, n in connection.execute(query):
-        is_open = not is_ended and not is_superseded and state != "closed"
-        found[code, state, is_open, bool(is_superseded)] += n
-    return found
-
-
-def _regroup(groups: Counter[Group], rows: Sequence[Changed]) -> Counter[Group]:
-    new = groups.copy()
-    for row, old in rows:
-        if old is not None:
-            new[_group(old)] -= 1
-        new[_group(row)] += 1
-    return new
-
-
-def _merge(connection: sa.Connection, changes: Sequence[AlertChange], seq: int, at_us: int) -> list[Changed]:
-    """The rows to write, each with what it was: only those that differ from what is stored, the last per id."""
-    latest = {change.id: change for change in changes}
-    known: dict[str, dict[str, Any]] = {}
-    ids = list(latest)
-    for i in range(0, len(ids), _CHUNK):
-        query = alerts.select().where(alerts.c.id.in_(ids[i : i + _CHUNK]))
-        known.update({row["id"]: dict(row) for row in connection.execute(query).mappings()})
-    rows: list[Changed] = []
-    for change in latest.values():
-        old = known.get(change.id)
-        row = _row(change, at_us) if old is None else _renewed(old, change, at_us)
-        if row != old:
-            seq += 1
-            rows.append(({**row, "seq": seq}, old))
-    return rows
-
-
-def _value(value: Any) -> Any:
-    """As SQL takes and gives it back: no NumPy scalar, and null for NaN."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _row(change: AlertChange, at_us: int) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        name: _value(getattr(change, name))
-        for name in alerts.c.keys()  # noqa: SIM118 - a collection, not a dict
-        if hasattr(change, name)
-    }
-    row.update({name: alert_pages.signed(int(getattr(change, name))) for name in _KEYS})
-    row.update(
-        rank=_RANK[change.severity],
-        superseded_us=None if change.superseded is None else at_us,
-        superseded_reason=change.superseded,
-        state="raised",
-        triage=None,
-        cause=None,
-        acknowledged_by=None,
-        version=1,
-    )
-    return row
-
-
-def _renewed(old: dict[str, Any], change: AlertChange, at_us: int) -> dict[str, Any]:
-    row = {**old, **{name: _value(getattr(change, name)) for name in _MACHINE}}
-    row.update({name: alert_pages.signed(int(getattr(change, name))) for name in _KEYS})
-    row["rank"] = _RANK[change.severity]
-    row["superseded_reason"] = change.superseded
-    if change.superseded is None:
-        row["superseded_us"] = None
-    elif old["superseded_us"] is None:
-        row["superseded_us"] = at_us
-    return row
-
-
-_NEW = alerts.insert()
-_RENEW = (
-    alerts.update()
-    .where(alerts.c.id == sa.bindparam("the_id"))
-    .values(
-        {
-            name: sa.bindparam(f"new_{name}")
-            for name in ("seq", "rank", "superseded_us", "superseded_reason", "began_key", *_MACHINE)
-        }
-    )
-)
-
-
-def _upsert(connection: sa.Connection, rows: Sequence[Changed]) -> None:
-    new = [row for row, old in rows if old is None]
-    renewed = [
-        {"the_id": row["id"], **{f"new_{name}": value for name, value in row.items()}}
-        for row, old in rows
-        if old is not None
-    ]
-    if new:
-        connection.execute(_NEW, new)
-    if renewed:
-        connection.execute(_RENEW, renewed)
-
-
-def _write_pages(connection: sa.Connection, pages: Mapping[str, bytes | None]) -> None:
-    names = list(pages)
-    for i in range(0, len(names), _CHUNK):
-        connection.execute(snapshot_pages.delete().where(snapshot_pages.c.name.in_(names[i : i + _CHUNK])))
-    written = [
-        {"name": name, "checksum": page_checksum(name, body), "body": body}
-        for name, body in pages.items()
-        if body is not None
-    ]
-    if written:
-        connection.execute(snapshot_pages.insert(), written)

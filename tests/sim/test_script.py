@@ -9,10 +9,11 @@ from cocket.core.ids import equipment_flags, mrn_flags
 from cocket.core.keys import observation_keys
 from cocket.core.schema import BY_NAME
 from cocket.sim import transits
-from cocket.sim.incidents import CAST, WAVES_US
+from cocket.sim.incidents import CAST
 from cocket.sim.plane import lat_lon, xy
 from cocket.sim.script import LASTS_S, write
 from cocket.sim.seals import DAY_US
+from cocket.sim.stage import WAVES_US
 from cocket.sim.tracks import load
 from cocket.sim.truth import SEAL_CODES
 

@@ -14,9 +14,9 @@ import shapely
 
 from cocket.core.batch import Array
 from cocket.core.clock import US
-from cocket.sim.incidents import fast_spans
 from cocket.sim.plane import circle
 from cocket.sim.seals import REPORT_INTERVAL_S, Seal
+from cocket.sim.stage import fast_spans
 from cocket.sim.transits import HALF_WIDTH_M, Zone
 from cocket.sim.truth import Truth
 

@@ -14,9 +14,10 @@ import shapely
 from cocket.core.batch import Batch
 from cocket.core.clock import US
 from cocket.sim import plane, transits
-from cocket.sim.incidents import CAST, MINUTE, Unfit, play
+from cocket.sim.incidents import CAST
 from cocket.sim.scan import scan
 from cocket.sim.seals import ARMS_AFTER, CARD_OF_OFFICER, CARDS, METHODS, Seal, batch, seal_of
+from cocket.sim.stage import MINUTE, play
 from cocket.sim.tracks import load
 from cocket.sim.transits import Zone
 from cocket.sim.truth import Truth
@@ -102,7 +103,7 @@ def write(seed: int = SEED) -> Script:
     zones += _restricted(seals, fit, zones)
     permitted = transits.union(zones, "unlock-permitted", "destination")
     exempt = transits.union(zones, "approved-stop", "departure", "destination", "office")
-    truths = play(seals, fit, seed, permitted, exempt)
+    truths = play(CAST, seals, fit, seed, permitted, exempt)
     zones += _dead_zones(seals)
     _in_order(seals, permitted, seed)
     rows, names, again = _stream(seals)
@@ -220,4 +221,3 @@ def _stream(seals: list[Seal]) -> tuple[Any, list[str], int]:
 
 
 assert sum(count for _, _, count, _ in CAST) + RESTRICTED_ZONES <= 60, "a third of the vehicles at the most"
-assert issubclass(Unfit, Exception)

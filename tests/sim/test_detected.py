@@ -15,7 +15,7 @@ from cocket.journeys.join import Join
 from cocket.journeys.zones import ZoneDef, ZoneIndex
 from cocket.pipeline import DETECTORS
 from cocket.sim import transits
-from cocket.sim.demo import RULES
+from cocket.sim.client import RULES
 from cocket.sim.seals import CARD_OF_OFFICER, REPORT_INTERVAL_S
 from cocket.sim.truth import SEAL_CODES, score
 

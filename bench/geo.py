@@ -39,6 +39,7 @@ def zones_and_corridors(*, quick: bool) -> Section:
     section.add("positions located", rate, "/s", than=("Shapely STRtree", tree_rate))
     section.add("zone index, memory", index.nbytes / 1e6, "MB")
 
+    assert len(world.lines) == world.corridors
     began = thread_time()
     corridors = world.corridor_index()
     section.add("corridor index, built", (thread_time() - began) * 1e3, "ms", value_at_most=2000)

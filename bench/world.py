@@ -111,13 +111,16 @@ class World:
         v, k = vehicles, minutes
         n = len(v)
         last = self.points - 1
-        along = np.abs((v * 37 % 997 / 997 * last + k * 1.8) % (2 * last) - last)
+        pace = min(1.0, self.interval_us / MINUTE_US)  # more often than each minute: less far each time
+        along = np.abs((v * 37 % 997 / 997 * last + k * pace * 1.8) % (2 * last) - last)
         at = np.minimum(along.astype(np.int64), last - 1)
         line = self.lines[v % self.corridors, at]
         ahead = self.lines[v % self.corridors, at + 1]
         place = line + (ahead - line) * (along - at)[:, None]
         noise = np.sin(12.9898 * v + 78.233 * k) * 0.0002
-        swing = np.where(v % 50 == 7, 0.04 * np.maximum(0, np.sin(2 * np.pi * (k / 40 + v % 13 / 13))), 0)
+        swing = np.where(
+            v % 50 == 7, 0.04 * np.maximum(0, np.sin(2 * np.pi * (k * pace / 40 + v % 13 / 13))), 0
+        )
         battery = np.where(v % 100 == 3, 16.0, 80.0) - k % 97 * 0.02 - (v % 100 == 3) * (k % 97 > 40)
         course = np.degrees(np.arctan2(*(ahead - line).T)) % 360
         columns: dict[str, Any] = {

@@ -177,10 +177,16 @@ class Runner:
             self._lag -= sum(0 if e.batch is None else e.batch.n for e in entries)
 
     def _run_again(self, began: float) -> None:
-        """One pass, and then at least as long a pause as it took: half the time at most goes into passes."""
+        """One pass, and then a pause as long as it took: half the time at most goes into passes while data comes.
+
+        When all that was touched has been run, ``rerun_s`` must pass as well, so that late rows gather; while some
+        is left, the next pass need not wait for more, and when nothing else waits, not at all.
+        """
         self._detecting.run_again()
         ended = time.monotonic()
-        self._next_pass = ended + max(self._settings.rerun_s, ended - began)
+        left = self._detecting.to_run_again > 0
+        took = ended - began if self._waiting or not left else 0.0
+        self._next_pass = ended + (took if left else max(self._settings.rerun_s, took))
 
     def _pause(self, now: float) -> float:
         until = self._next_tick

@@ -198,6 +198,8 @@ def test_a_movement_is_replayed(house, open_desk, names):
     assert start < stepped <= start + 61_000, "one step is one observation"
     page.keyboard.press("ArrowLeft")
     assert float(slider.input_value()) == start
+    plot = page.locator("figure", has_text="Speed").locator(".plot")
+    at_the_start = plot.screenshot()
     before = page.get_by_test_id("moment").inner_text()
     page.get_by_test_id("play").click()
     expect(page.get_by_test_id("play")).to_have_text(re.compile("Pause"))
@@ -206,6 +208,7 @@ def test_a_movement_is_replayed(house, open_desk, names):
     )
     page.get_by_test_id("play").click()
     assert page.get_by_test_id("moment").inner_text() != before
+    assert plot.screenshot() != at_the_start, "the upright line of the plots follows the slider"
     page.locator("body").press("End")
     slider.focus()
     page.keyboard.press("End")

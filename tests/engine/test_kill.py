@@ -72,18 +72,19 @@ def _check(folder: Path, expected: list[tuple[object, ...]]) -> None:
         assert len({e.alert["id"] for e in events}) == len(events) == stats["alerts"]
 
 
-def test_kill_at_200_random_moments(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [200, pytest.param(3000, marks=pytest.mark.soak)])
+def test_kill_at_random_moments(tmp_path: Path, times: int) -> None:
     expected = feed.oracle(tmp_path / "oracle")
     assert len({row[1] for row in expected}) >= 7, "the feed must raise many kinds of alert"
-    rng = random.Random(20261122)
+    rng = random.Random(20261122 + times)
     kills, round_ = 0, 0
-    while kills < 200:
+    while kills < times:
         folder = tmp_path / f"round{round_}"
         round_ += 1
         with Service.open(folder, feed.FixedClock(), feed.SETTINGS) as service:
             feed.declare(service)
         todo = feed.bodies()
-        while todo and kills < 200:
+        while todo and kills < times:
             acknowledged, ended = _run_and_kill(folder, todo, rng.uniform(0.0, 0.12) ** 1.2 + 0.01)
             kills += 1
             todo = todo[acknowledged:]

@@ -1,7 +1,6 @@
 # The front door: `make demo` shows the machine at work, `make test` proves it.
 PYTHON ?= python3
 BIN := .venv/bin
-export NUMBA_CACHE_DIR ?= $(CURDIR)/.venv/numba-cache
 
 .PHONY: demo test lint bench soak ui docs clean lock help
 
@@ -45,6 +44,8 @@ clean: ## remove what was made here
 .venv/.run: .venv/.python requirements.lock pyproject.toml hatch_build.py $(shell find ui/src ui/package-lock.json 2>/dev/null)
 	test -f .venv/.dev || $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "compiling the kernels, once"
+	$(BIN)/python -c 'from cocket.engine.warm import warm_up; warm_up()'
 	touch $@
 
 .venv/.dev: .venv/.python requirements-dev.lock .venv/.run

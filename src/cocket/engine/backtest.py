@@ -19,7 +19,6 @@ from cocket.core.batch import Array
 from cocket.core.config import Settings
 from cocket.core.rules import Rules
 from cocket.core.rules import load as load_rules
-from cocket.core.schema import TIME_QUALITIES
 from cocket.engine.checkpoint import Checkpoint
 from cocket.engine.world import World
 from cocket.journeys.detection import Detection
@@ -27,7 +26,6 @@ from cocket.pipeline import DETECTORS
 from cocket.store.folder import DataFolder
 
 _CHUNK = 1_000
-_DEVICE = TIME_QUALITIES.index("device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +74,8 @@ def _chunks(world: World, since_us: int | None) -> Iterator[Array]:
 def _run(
     folder: DataFolder, world: World, detection: Detection, js: Array, tick_us: int | None
 ) -> dict[str, str]:
-    table = world.table
-    found = folder.history.find(
-        [(table.device_id[j], int(table.from_us[j]), int(table.to_us[j])) for j in js.tolist()]
-    )
-    journey = np.empty(0, np.int32)
-    if found.batch.n:
-        texts = found.batch.texts("device_id")
-        assert texts is not None
-        device = world.numbers(texts.values)[texts.codes]
-        device[found.batch.filled("time_quality") != _DEVICE] = -1
-        journey = world.journeys(device, found.batch.filled("observed_us"))
+    found = folder.history.find(world.spans(js))
+    journey = world.join(found.batch)[1]
     changes = detection.rerun(
         js, found.batch, journey, found.keys, world.zones, world.corridors, tick_us, raised_us=0
     )

@@ -17,12 +17,12 @@ from cocket.core.batch import Array, Batch, concat
 from cocket.core.clock import Clock
 from cocket.core.config import Detect
 from cocket.core.detector import Detector
-from cocket.core.errors import CocketError, DataDamaged
+from cocket.core.errors import DataDamaged
 from cocket.core.schema import NULL_INT
 from cocket.engine.checkpoint import Checkpoint
 from cocket.engine.devices import Devices
 from cocket.engine.hub import Hub
-from cocket.engine.ingest import DEVICE, Committed
+from cocket.engine.ingest import Committed
 from cocket.engine.live import LiveMap
 from cocket.engine.supersede import no_longer
 from cocket.engine.untimed import Untimed
@@ -139,7 +139,7 @@ class Detecting:
             return []
         batch = concat([e.batch for e in entries if e.batch is not None])
         keys = np.concatenate([e.keys for e in entries if e.keys is not None])
-        device, journey = self._join(batch)
+        device, journey = self._world.join(batch)
         self.devices.update(batch, device)
         order = self._detection.order(journey, batch.filled("observed_us"), batch.array("sequence"), keys)
         if len(order.late):
@@ -152,15 +152,6 @@ class Detecting:
         raised_us = self._clock.now_us()
         changes = self._detection.changes(events, raised_us)
         return changes + self._untimed.found(batch, keys, device, self._world, raised_us)
-
-    def _join(self, batch: Batch) -> tuple[Array, Array]:
-        """(device number, journey) by row; the journey is -1 where the time cannot be trusted."""
-        texts = batch.texts("device_id")
-        assert texts is not None
-        device = self._world.numbers(texts.values)[texts.codes]
-        trusted = batch.filled("time_quality") == DEVICE
-        asked = device if trusted.all() else np.where(trusted, device, np.int32(-1))
-        return device, self._world.journeys(asked, batch.filled("observed_us"))
 
     def _mark_late(self, late: Array, journey: Array) -> None:
         for j in late.tolist():
@@ -226,14 +217,11 @@ class Detecting:
         self._hub.publish(events)
 
     def _again(self, js: Array) -> list[AlertChange]:
-        table = self._world.table
-        wanted = [(table.device_id[j], int(table.from_us[j]), int(table.to_us[j])) for j in js.tolist()]
-        found = self._folder.history.find(wanted, upto_offset=self.offset)
-        journey = self._join(found.batch)[1] if found.batch.n else np.empty(0, np.int32)
+        found = self._folder.history.find(self._world.spans(js), upto_offset=self.offset)
         return self._detection.rerun(
             js,
             found.batch,
-            journey,
+            self._world.join(found.batch)[1],
             found.keys,
             self._world.zones,
             self._world.corridors,
@@ -294,20 +282,16 @@ class Detecting:
             return
         now = self._clock.now_us()
         changes = self._detection.changes(self._detection.flush(), now)
-        try:
-            events = self._checkpoint.save(
-                changes,
-                now_us=now,
-                offset=self.offset,
-                version=self._world.version,
-                journeys=self._world.table.n,
-                detection=self._detection.dump(),
-                devices=self.devices.dump(),
-                untimed=self._untimed.dump(),
-                tick_us=self._tick_us,
-                dirty=self._dirty,
-            )
-        except CocketError:
-            log.exception("the checkpoint could not be written; the log keeps what a restart needs")
-            return
+        events = self._checkpoint.save(
+            changes,
+            now_us=now,
+            offset=self.offset,
+            version=self._world.version,
+            journeys=self._world.table.n,
+            detection=self._detection.dump(),
+            devices=self.devices.dump(),
+            untimed=self._untimed.dump(),
+            tick_us=self._tick_us,
+            dirty=self._dirty,
+        )
         self._hub.publish(events)

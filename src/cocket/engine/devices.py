@@ -11,9 +11,9 @@ import numpy as np
 from numba import njit
 
 from cocket.core.batch import Array, Batch
-from cocket.core.schema import NULL_INT, TIME_QUALITIES
+from cocket.core.schema import NULL_INT
+from cocket.engine.ingest import DEVICE
 
-_DEVICE = TIME_QUALITIES.index("device")
 _LAST = np.dtype(
     [
         ("observed_us", "i8"),
@@ -55,9 +55,7 @@ class Devices:
                 self._last = np.concatenate([self._last, np.repeat(_SILENT, max(top, 2 * len(self._last)))])
             row = np.full(top, -1, np.int64)
             last_us = self._last["observed_us"][:top].copy()
-            _newest(
-                device, batch.filled("observed_us"), batch.filled("time_quality") == _DEVICE, last_us, row
-            )
+            _newest(device, batch.filled("observed_us"), batch.filled("time_quality") == DEVICE, last_us, row)
             at = np.flatnonzero(row >= 0)
             rows = row[at]
             self._last["observed_us"][at] = last_us[at]

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from cocket.core.batch import Array
+from cocket.core.batch import Array, Batch
 from cocket.core.clock import US, parse_rfc3339
 from cocket.core.detector import Detector
 from cocket.core.geometry import corridor_geometry, zone_geometry
 from cocket.core.journeys import NEVER, Journey, JourneyTable
 from cocket.core.rules import Rules
+from cocket.engine.ingest import DEVICE
 from cocket.journeys.corridors import CorridorDef, CorridorIndex
 from cocket.journeys.join import Join
 from cocket.journeys.zones import ZoneDef, ZoneIndex
@@ -73,9 +74,20 @@ class World:
             )
         return self._join.journeys(device, observed_us)
 
-    def of_device(self, device_id: str) -> list[int]:
-        """The journeys of a device."""
-        return self._by_device.get(device_id, [])
+    def join(self, batch: Batch) -> tuple[Array, Array]:
+        """(device number, journey) by row; the journey is -1 where the time cannot be trusted."""
+        texts = batch.texts("device_id")
+        if texts is None:  # only of an empty batch: every observation names its device
+            return np.empty(0, np.int32), np.empty(0, np.int32)
+        device = self.numbers(texts.values)[texts.codes]
+        trusted = batch.filled("time_quality") == DEVICE
+        asked = device if trusted.all() else np.where(trusted, device, np.int32(-1))
+        return device, self.journeys(asked, batch.filled("observed_us"))
+
+    def spans(self, js: Array) -> list[tuple[str, int, int]]:
+        """(device id, from, to) of the journeys ``js``: where their observations lie in history."""
+        table = self.table
+        return [(table.device_id[j], int(table.from_us[j]), int(table.to_us[j])) for j in js.tolist()]
 
     # what is stored
 

@@ -195,24 +195,13 @@ def _locate(
 
 
 def _carry(frame: Frame, state: Array, fixes: tuple[Array, Array] | None, kinds: Array | None) -> None:
-    if fixes is None:
-        _carry_on(
-            frame.journey,
-            state,
-            frame.fix_lat,
-            frame.fix_lon,
-            frame.fix_us,
-            frame.from_lat,
-            frame.from_lon,
-            frame.from_us,
-            frame.in_kinds,
-        )
-        return
+    lat, lon = (frame.fix_lat, frame.fix_lon) if fixes is None else fixes  # without a fix neither is read
     _move(
         frame.journey,
         frame.t,
         frame.has_fix,
-        *fixes,
+        lat,
+        lon,
         _NO_ROWS if kinds is None else kinds,
         state,
         frame.fix_lat,
@@ -275,29 +264,6 @@ def _move(
             s.fix_lat = lat[i]
             s.fix_lon = lon[i]
             s.kinds = kinds[i] if len(kinds) else 0
-        fix_lat[i] = s.fix_lat
-        fix_lon[i] = s.fix_lon
-        fix_us[i] = s.fix_us
-        in_kinds[i] = s.kinds
-
-
-@njit(cache=True, nogil=True)
-def _carry_on(
-    journey: Array,
-    state: Array,
-    fix_lat: Array,
-    fix_lon: Array,
-    fix_us: Array,
-    from_lat: Array,
-    from_lon: Array,
-    from_us: Array,
-    in_kinds: Array,
-) -> None:
-    for i in range(len(journey)):
-        s = state[journey[i]]
-        from_lat[i] = s.fix_lat
-        from_lon[i] = s.fix_lon
-        from_us[i] = s.fix_us
         fix_lat[i] = s.fix_lat
         fix_lon[i] = s.fix_lon
         fix_us[i] = s.fix_us

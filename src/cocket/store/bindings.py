@@ -128,10 +128,6 @@ class Bindings:
         with self._db.read() as connection:
             return [Binding(*row) for row in connection.execute(bindings.select().order_by(bindings.c.id))]
 
-    def all_bindings(self) -> list[Binding]:
-        """As ``bindings``."""
-        return self.bindings()
-
     def bindings_of(self, mrns: Sequence[str]) -> dict[str, list[Binding]]:
         """By movement, its bindings by id; movements without one are absent."""
         found: dict[str, list[Binding]] = {}

@@ -42,12 +42,12 @@ clean: ## remove what was made here
 	$(PYTHON) -m venv .venv && touch $@
 
 .venv/.run: .venv/.python requirements.lock pyproject.toml hatch_build.py $(shell find ui/src ui/package-lock.json 2>/dev/null)
-	test -f .venv/.dev || $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	test -f .venv/.dev || $(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@echo "compiling the kernels, once"
 	$(BIN)/python -c 'from cocket.engine.warm import warm_up; warm_up()'
 	touch $@
 
 .venv/.dev: .venv/.python requirements-dev.lock .venv/.run
-	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	touch $@

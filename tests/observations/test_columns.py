@@ -131,6 +131,7 @@ def test_every_column_is_filled() -> None:
         if value is not None and c.name not in row:
             row[c.name] = value
     row["fix_source"] = "gnss"
+    row["nav_status"] = "moored"
     batch, right = take([json.dumps(row).encode()])
     assert right.all()
     assert set(batch.columns) == {c.name for c in DOOR_COLUMNS}

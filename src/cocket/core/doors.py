@@ -22,7 +22,8 @@ class Reject:
 class Decoded:
     """A body after decoding: the good rows as a batch, ``rows`` their numbers in the body, and the rejects.
 
-    ``batch`` holds neither ``received_us`` nor ``time_quality``: the pipeline sets them.
+    The pipeline sets ``received_us`` and ``time_quality``; a door may set the latter to ``received`` where a message
+    carries no time and ``observed_us`` is when its bytes came.
     """
 
     batch: Batch

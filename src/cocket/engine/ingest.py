@@ -26,7 +26,14 @@ from cocket.store.dedupe import Seen
 from cocket.store.log import Log
 from cocket.store.quarantine import Quarantined
 
-DEVICE, AHEAD, BEFORE_2010 = (TIME_QUALITIES.index(q) for q in ("device", "ahead", "before-2010"))
+DEVICE, AHEAD, BEFORE_2010, RECEIVED = map(TIME_QUALITIES.index, TIME_QUALITIES)
+
+
+def time_trusted(batch: Batch) -> Array:
+    """Which rows carry a time that a journey's clock may follow: the device's, if plausible, or ours."""
+    quality = batch.filled("time_quality")
+    trusted: Array = (quality == DEVICE) | (quality == RECEIVED)
+    return trusted
 
 
 @dataclass(slots=True)
@@ -199,6 +206,7 @@ class Ingest:
         quality = np.full(batch.n, DEVICE, np.int8)
         quality[observed > now + TIME_AHEAD_US] = AHEAD
         quality[observed < TIME_EPOCH_US] = BEFORE_2010
+        quality[batch.filled("time_quality") == RECEIVED] = RECEIVED
         batch.columns["received_us"] = np.full(batch.n, now, np.int64)
         batch.columns["time_quality"] = quality
         self._last = batch.take(~repeated) if repeated.any() else batch

@@ -18,7 +18,7 @@ from cocket.core.alerts import AlertChange
 from cocket.core.batch import Array, Batch
 from cocket.core.detector import Detector
 from cocket.core.ids import alert_id
-from cocket.engine.ingest import DEVICE
+from cocket.engine.ingest import time_trusted
 from cocket.engine.world import World
 
 UNTIMED = "untimed"
@@ -36,7 +36,7 @@ class Untimed:
         self, batch: Batch, keys: Array, device: Array, world: World, raised_us: int
     ) -> list[AlertChange]:
         """The alerts that the untimed rows of a batch begin or add to."""
-        untimed = batch.filled("time_quality") != DEVICE
+        untimed = ~time_trusted(batch)
         if not untimed.any():
             return []
         received = batch.filled("received_us")

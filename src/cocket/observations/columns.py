@@ -205,6 +205,7 @@ def _parse(
     n = len(starts)
     mask = np.int64(seats.shape[1] - 1)
     order = np.zeros(64, np.int64)
+    seen, known = np.full(len(group), -1, np.int64), np.full(len(group), -1, np.int64)
     lat = lon = device = at = 0
     for i in range(len(group)):  # by name: the columns with rules of their own
         first = blob[name_start[i]]
@@ -228,8 +229,6 @@ def _parse(
         if p >= end or buf[p] != 123:
             continue
         p = _skip_space(buf, p + 1, end)
-        seen = np.uint64(0)
-        known = np.uint64(0)
         place = 0
         good = False
         while p < end and buf[p] == 34:
@@ -260,10 +259,9 @@ def _parse(
                     break
                 order[place & 63] = name
             place += 1
-            bit = np.uint64(1) << np.uint64(name)
-            if seen & bit:
+            if seen[name] == r:
                 break
-            seen |= bit
+            seen[name] = r
             p = _skip_space(buf, p + length + 1, end)
             if p >= end or buf[p] != 58:
                 break
@@ -334,7 +332,7 @@ def _parse(
                         floats[at_slot, r] = -floats[at_slot, r]
                     if not lo[name] <= floats[at_slot, r] <= hi[name]:
                         break
-                known |= bit
+                known[name] = r
             elif kind == _BOOL:
                 if c == 116:
                     if p + 4 > end or buf[p + 1] != 114 or buf[p + 2] != 117 or buf[p + 3] != 101:
@@ -352,7 +350,7 @@ def _parse(
                     used[_BOOL, at_slot] = 1
                     bools[at_slot, :] = -1
                 bools[at_slot, r] = 1 if c == 116 else 0
-                known |= bit
+                known[name] = r
             else:
                 if c != 34:
                     break
@@ -394,7 +392,7 @@ def _parse(
                     if code == -2:
                         break
                     codes[at_slot, r] = code
-                known |= bit
+                known[name] = r
                 p += 1
             p = _skip_space(buf, p, end)
             if p >= end:
@@ -408,11 +406,9 @@ def _parse(
                 break
         if not good:
             continue
-        has_at = (known >> np.uint64(at)) & np.uint64(1)
-        has_us = (known >> np.uint64(at_us)) & np.uint64(1)
-        if (known >> np.uint64(device)) & np.uint64(1) == 0 or has_at + has_us != 1:
+        if known[device] != r or (known[at] == r) == (known[at_us] == r):
             continue
-        if (known >> np.uint64(lat)) & np.uint64(1) != (known >> np.uint64(lon)) & np.uint64(1):
+        if (known[lat] == r) != (known[lon] == r):
             continue
         plain[r] = 1
 

@@ -1,0 +1,91 @@
+"""Captured frames with what an independent implementation (Traccar) reads from them, and how ours is held against it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cocket.core.protocol import Protocol, Session
+from cocket.observations.frames import read_line
+
+KNOT = 1852 / 3600
+NAMES = {
+    "Castel": "castel",
+    "Egts": "egts",
+    "Eseal": "eseal",
+    "Galileo": "galileosky",
+    "Gl200Text": "gl200",
+    "Gps103": "gps103",
+    "Gt06": "gt06",
+    "H02": "h02",
+    "Jt600": "jt701",
+    "Jt808": "jt808",
+    "Meitrack": "meitrack",
+    "Suntech": "suntech",
+    "T55": "t55",
+    "Teltonika": "teltonika",
+    "Tk103": "tk103",
+    "Wialon": "wialon",
+}
+"""Traccar's name of a protocol to ours."""
+
+
+def folder() -> Path:
+    """Where the outside data lies."""
+    root = Path(__file__).resolve().parents[2]
+    return Path(os.environ.get("COCKET_CONFORMANCE_DATA", root.parent / "shared" / "data"))
+
+
+@dataclass
+class Capture:
+    """One captured frame; ``positions`` are those of the other implementation."""
+
+    protocol: str
+    data: bytes
+    device_id: str | None
+    positions: list[dict[str, Any]]
+
+    @property
+    def fixes(self) -> list[dict[str, Any]]:
+        """The positions that are positions: the others are only its way to hold attributes."""
+        return [p for p in self.positions if "fixTime" in p]
+
+
+def captures() -> list[Capture]:
+    """Every capture of a protocol that we read; empty where the data is absent."""
+    path = folder() / "devices" / "captures.jsonl"
+    if not path.is_file():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["protocol"] in NAMES:
+            data = bytes.fromhex(row["data"]) if row["kind"] == "binary" else row["data"].encode()
+            found.append(Capture(NAMES[row["protocol"]], data, row["device_id"], row["positions"]))
+    return found
+
+
+def disagreement(protocol: Protocol, capture: Capture) -> str:
+    """The first thing in which the two differ, in words; empty if they agree."""
+    reading = read_line(protocol, capture.data, Session())
+    ours = [row for row in reading.rows if "lat_deg" in row]
+    if not capture.positions and reading.rows:
+        return f"{len(reading.rows)} observations where it finds none"
+    if len(ours) != len(capture.fixes):
+        return f"{len(ours)} positions where it finds {len(capture.fixes)}"
+    for row, fix in zip(ours, capture.fixes, strict=True):
+        at = datetime.fromisoformat(fix["fixTime"]).timestamp()
+        if row.get("observed_us") is None or abs(row["observed_us"] / 1e6 - at) >= 1:
+            return f"time {row.get('observed_us')} where it has {fix['fixTime']}"
+        if abs(row["lat_deg"] - fix["lat"]) > 1e-4 or abs(row["lon_deg"] - fix["lon"]) > 1e-4:
+            return f"position {row['lat_deg']}, {row['lon_deg']} where it has {fix['lat']}, {fix['lon']}"
+        if row.get("fix_valid") != fix["valid"]:
+            return f"validity {row.get('fix_valid')} where it has {fix['valid']}"
+        speed = fix["speed_kn"] * KNOT
+        if abs((row.get("speed_mps") or 0.0) - speed) > max(0.02 * speed, 0.01):
+            return f"speed {row.get('speed_mps')} m/s where it has {speed}"
+    return ""

@@ -17,11 +17,10 @@ import pyarrow.compute as pc
 
 from cocket.core.batch import Array
 from cocket.core.schema import Kind, arrow_type
-from cocket.sources.mapping import Mapping, Rule
+from cocket.sources.model import Mapping, Rule, Time
+from cocket.sources.values import NUMBER, sentinels
 
 Strings: TypeAlias = "pa.Array"
-
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 @dataclass(slots=True)
@@ -40,8 +39,12 @@ def convert(table: pa.Table, mapping: Mapping, first_row: int) -> Converted:
     unreadable: dict[str, tuple[pa.Array, Array]] = {}
     bad = np.zeros(n, bool)
 
-    times = _column(table, mapping.time_column)
-    columns["observed_us"], broken = _times(times, mapping)
+    times = _column(table, str(mapping.time.source))
+    for name in mapping.time.more:
+        times = pc.binary_join_element_wise(
+            times.cast(pa.string()), _column(table, name).cast(pa.string()), pa.scalar(" ")
+        )
+    columns["observed_us"], broken = _times(times, mapping.time)
     unreadable["observed_at"] = times, broken
     bad |= broken | _nulls(columns["observed_us"])
     for rule in mapping.rules:
@@ -49,7 +52,7 @@ def convert(table: pa.Table, mapping: Mapping, first_row: int) -> Converted:
         if rule.source is None:
             columns[name] = pa.repeat(pa.scalar(rule.value, arrow_type(name)), n)
             continue
-        source = _column(table, rule.source)
+        source = _column(table, str(rule.source))
         columns[name], broken = _values(source, rule)
         unreadable[name] = source, broken
         bad |= broken
@@ -84,10 +87,14 @@ def _nulls(data: pa.Array) -> Array:
 def _values(source: pa.Array, rule: Rule) -> tuple[pa.Array, Array]:
     """The column in the schema's type, and which rows could not be read."""
     kind = rule.target.kind
-    if kind in (Kind.FLOAT, Kind.INT):
+    if rule.map is None and kind in (Kind.FLOAT, Kind.INT):
         return _numbers(source, rule)
     text = _blank_to_null(source.cast(pa.string()), rule.nulls)
     none = np.zeros(len(text), bool)
+    if rule.map is not None:
+        place = pc.index_in(text, pa.array(rule.map, pa.string()))
+        bad = pc.and_(text.is_valid(), place.is_null()).to_numpy(zero_copy_only=False)
+        return pa.array(rule.map.values(), arrow_type(rule.target.name)).take(place), bad
     if kind is Kind.TEXT:
         if rule.prefix:
             text = pc.binary_join_element_wise(pa.scalar(rule.prefix), text, pa.scalar(""))
@@ -117,20 +124,22 @@ def _numbers(source: pa.Array, rule: Rule) -> tuple[pa.Array, Array]:
         try:
             data = text.cast(pa.float64())
         except pa.ArrowInvalid:
-            fits = pc.match_substring_regex(text, _NUMBER)
+            fits = pc.match_substring_regex(text, f"^{NUMBER}$")
             bad = pc.and_(text.is_valid(), pc.invert(fits)).to_numpy(zero_copy_only=False)
             data = pc.if_else(fits, text, pa.scalar(None, pa.string())).cast(pa.float64())
     else:
         data = source.cast(pa.float64())
     values = np.array(data.fill_null(np.nan).to_numpy(zero_copy_only=False))  # a copy: it is written to
-    sentinels = [float(t) for t in rule.nulls if _is_number(t)]
-    if sentinels:
-        values[np.isin(values, sentinels)] = np.nan
+    unknown = sentinels(rule.nulls)
+    if unknown:
+        values[np.isin(values, list(unknown))] = np.nan
     if rule.add_if_negative:
         below = values < 0
         values[below] = np.round(values[below] + rule.add_if_negative, 6)
     values = values * rule.factor + rule.offset
     if rule.target.kind is Kind.INT:
+        if rule.scaled:
+            values = np.rint(values)
         broken = ~np.isnan(values) & ((values != np.floor(values)) | (np.abs(values) >= 2**53))
         bad |= broken
         whole = np.where(np.isnan(values) | broken, 0, values).astype(np.int64)
@@ -140,24 +149,16 @@ def _numbers(source: pa.Array, rule: Rule) -> tuple[pa.Array, Array]:
     return pa.array(np.where(infinite, np.nan, values), from_pandas=True), bad
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _times(source: pa.Array, mapping: Mapping) -> tuple[pa.Array, Array]:
+def _times(source: pa.Array, time: Time) -> tuple[pa.Array, Array]:
     """UTC timestamps in microseconds, and which rows could not be read."""
     utc = pa.timestamp("us", tz="UTC")
     none = np.zeros(len(source), bool)
     if pa.types.is_timestamp(source.type):
         if source.type.tz is None:
-            source = _local(source.cast(pa.timestamp("us"), safe=False), mapping.time_zone)
+            source = _local(source.cast(pa.timestamp("us"), safe=False), time.zone)
         return source.cast(utc, safe=False), none
-    if mapping.time_format.startswith("epoch-"):
-        scale = {"epoch-s": 1_000_000, "epoch-ms": 1_000, "epoch-us": 1}[mapping.time_format]
+    if time.format.startswith("epoch-"):
+        scale = {"epoch-s": 1_000_000, "epoch-ms": 1_000, "epoch-us": 1}[time.format]
         if pa.types.is_integer(source.type):
             return pc.multiply(source.cast(pa.int64()), scale).cast(utc), none
         text = _blank_to_null(source.cast(pa.string()), ())
@@ -166,18 +167,18 @@ def _times(source: pa.Array, mapping: Mapping) -> tuple[pa.Array, Array]:
         number = pc.if_else(fits, text, pa.scalar(None, pa.string())).cast(pa.float64())
         return pc.round(pc.multiply(number, float(scale))).cast(pa.int64()).cast(utc), bad
     text = _blank_to_null(source.cast(pa.string()), ())
-    parsed = _iso(text, mapping.time_zone) if mapping.time_format == "iso" else _strptime(text, mapping)
+    parsed = _iso(text, time.zone) if time.format == "iso" else _strptime(text, time)
     bad = pc.and_(text.is_valid(), parsed.is_null()).to_numpy(zero_copy_only=False)
     return parsed, bad
 
 
-def _strptime(text: Strings, mapping: Mapping) -> pa.Array:
-    form = mapping.time_format
-    if mapping.time_date is not None:
+def _strptime(text: Strings, time: Time) -> pa.Array:
+    form = time.format
+    if time.date is not None:
         form = "%Y-%m-%d " + form
-        text = pc.binary_join_element_wise(pa.scalar(f"{mapping.time_date:%Y-%m-%d} "), text, pa.scalar(""))
+        text = pc.binary_join_element_wise(pa.scalar(f"{time.date:%Y-%m-%d} "), text, pa.scalar(""))
     parsed = pc.strptime(text, format=form, unit="us", error_is_null=True)
-    return parsed.cast(pa.timestamp("us", tz="UTC")) if "%z" in form else _local(parsed, mapping.time_zone)
+    return parsed.cast(pa.timestamp("us", tz="UTC")) if "%z" in form else _local(parsed, time.zone)
 
 
 def _iso(text: Strings, zone: str) -> pa.Array:
@@ -185,9 +186,11 @@ def _iso(text: Strings, zone: str) -> pa.Array:
     offset = pc.fill_null(pc.match_substring_regex(text, r"(Z|[+-][0-9]{2}:?[0-9]{2})$"), False)
     dated = pc.match_substring_regex(
         text,
-        r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
+        r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
         r"(Z|[+-][0-9]{2}:?[0-9]{2})?$",
     )
+    if pc.any(pc.match_substring_regex(text, r"\.[0-9]{7}")).as_py():  # we keep microseconds
+        text = pc.replace_substring_regex(text, r"(\.[0-9]{6})[0-9]+", r"\1")
     missing = pa.scalar(None, pa.string())
     local = pc.if_else(pc.and_(dated, pc.invert(offset)), text, missing)
     fixed = pc.if_else(pc.and_(dated, offset), text, missing)

@@ -14,8 +14,11 @@ import pyarrow.compute as pc
 
 from cocket.core.batch import Array
 from cocket.core.errors import BadSetting
+from cocket.core.protocol import Undecodable
 from cocket.sources.convert import Converted, convert
-from cocket.sources.mapping import Mapping, identity
+from cocket.sources.mapping import identity
+from cocket.sources.model import Mapping
+from cocket.sources.paths import ABSENT, JsonPath, compile_path, follow
 
 ENDINGS = {
     ".csv": "csv",
@@ -244,7 +247,7 @@ def _ndjson_identity(file: Path) -> Mapping:
 def _ndjson(file: Path, mapping: Mapping | None, size: int) -> Iterator[Converted]:
     assert mapping is not None
     decoder = msgspec.json.Decoder(dict[str, Any])
-    wanted = mapping.sources()
+    wanted = [(c, _path(c)) for c in mapping.sources()]
     for first, lines in _lines(file, size):
         good: list[dict[str, Any]] = []
         numbers: list[int] = []
@@ -257,11 +260,33 @@ def _ndjson(file: Path, mapping: Mapping | None, size: int) -> Iterator[Converte
                 numbers.append(first + i)
             except msgspec.MsgspecError:
                 unread.append((first + i, line))
-        table = pa.table({c: pa.array([_text(row.get(c)) for row in good], pa.string()) for c in wanted})
+        table = pa.table(
+            {c: pa.array([_text(_at(row, c, p)) for row in good], pa.string()) for c, p in wanted}
+        )
         chunk = convert(table, mapping, 0)
         rows = np.array(numbers, np.int64)
         unread += [(numbers[i], line) for i, line in chunk.unread]
         yield Converted(chunk.batch, rows[chunk.rows], unread)
+
+
+def _path(name: str) -> JsonPath | None:
+    """A name that is a path into nested objects; None where it is plain."""
+    try:
+        path = compile_path(name)
+    except ValueError:
+        return None
+    return path if not path.up and len(path.steps) > 1 else None
+
+
+def _at(row: dict[str, Any], name: str, path: JsonPath | None) -> Any:
+    """The member of that very name, else what the path leads to."""
+    if path is None or name in row:
+        return row.get(name)
+    try:
+        value = follow(row, path)
+    except Undecodable:
+        return None
+    return None if value is ABSENT else value
 
 
 def _text(value: Any) -> str | None:

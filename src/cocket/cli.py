@@ -89,6 +89,14 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _data_option(command)
     command.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=_port, help="port to listen on, 0 takes a free one (default: 8460)")
+    command.add_argument(
+        "--listen",
+        action="append",
+        default=[],
+        metavar="DOOR",
+        help="a door for devices, more than once: tcp:5023=gt06, tcp:5000 (recognises the protocol), udp:5027=teltonika, "
+        "tls:…, mqtt, mqtt://broker:1883, folder:DIR=PROTOCOL, connect:HOST:PORT=PROTOCOL",
+    )
     command.add_argument("--settings", type=Path, metavar="FILE", help="settings file, TOML")
     command.add_argument("--rules", metavar="FILE", help="rules file, TOML, taken over at start and recorded")
     command.add_argument(
@@ -220,7 +228,7 @@ def _serve(args: argparse.Namespace) -> int:
         clock = ReplayClock(_moment(args.origin, "--origin"), args.speed, held=args.demo)
     warm_up()
     with Service.open(args.data, clock, settings) as service:
-        run(service, settings, settings.http.host, settings.http.port, demo=args.demo)
+        run(service, settings, settings.http.host, settings.http.port, doors=args.listen, demo=args.demo)
     return GOOD
 
 

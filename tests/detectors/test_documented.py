@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cocket.engine.conduct import CODES, SEVERITY
 from cocket.pipeline import DETECTORS
 
 PAGES = Path(__file__).parents[2] / "docs" / "alerts"
@@ -33,4 +34,13 @@ def test_its_page_tells_every_threshold_and_severity(detector: Any) -> None:
 
 
 def test_no_page_is_left_over() -> None:
-    assert {p.stem for p in PAGES.glob("*.md")} - {"index", "README"} == {d.name for d in DETECTORS}
+    conduct = {code for code, _ in CODES.values()}
+    assert {p.stem for p in PAGES.glob("*.md")} - {"index", "README"} == {d.name for d in DETECTORS} | conduct
+
+
+@pytest.mark.parametrize("code", sorted(code for code, _ in CODES.values()))
+def test_the_page_of_an_alert_on_conduct(code: str) -> None:
+    text = (PAGES / f"{code}.md").read_text("utf-8")
+    assert f"Severity: {SEVERITY}." in text
+    for heading in ("Exactly", "What proves it", "Known false alarms", "What the operator does"):
+        assert f"## {heading}\n" in text

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from cocket.core.clock import WallClock
 from cocket.core.config import Settings
 from cocket.engine.service import Service
+from cocket.gateway.gateway import Gateway
 from cocket.sources.replay import replay
 from cocket.web.app import create_app
 
@@ -42,7 +43,8 @@ def client(tmp_path):
     settings = Settings()
     with (
         Service.open(tmp_path / "data", WallClock(), settings) as service,
-        TestClient(create_app(service, settings)) as client,
+        Gateway(service) as gateway,
+        TestClient(create_app(service, settings, gateway)) as client,
     ):
         yield client
 

@@ -13,6 +13,7 @@ import pytest
 from cocket.core.clock import WallClock, rfc3339
 from cocket.core.config import Settings, overridden
 from cocket.engine.service import Service
+from cocket.gateway.gateway import Gateway
 from cocket.web.bodies import Intake
 from cocket.web.server import listening, server
 
@@ -101,9 +102,9 @@ class Door:
 
 
 def serving(path, settings: Settings, *, demo: bool = False) -> Iterator[Door]:
-    with Service.open(path, WallClock(), settings) as service:
+    with Service.open(path, WallClock(), settings) as service, Gateway(service) as gateway:
         sock = listening("127.0.0.1", 0)
-        http_server = server(service, settings, sock, demo=demo)
+        http_server = server(service, settings, sock, gateway, demo=demo)
         thread = threading.Thread(target=http_server.run, kwargs={"sockets": [sock]})
         thread.start()
         try:

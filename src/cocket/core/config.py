@@ -7,7 +7,7 @@ its default. The page docs/settings.md is generated from this file and tested ag
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -77,6 +77,81 @@ class History(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     ] = 0
 
 
+class Gateway(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The doors for devices. What `listen` takes is told in docs/gateway.md."""
+
+    listen: Annotated[
+        tuple[str, ...], Meta(description='doors, such as "tcp:5023=gt06"; `--listen` adds to them')
+    ] = ()
+    host: Annotated[
+        str, Meta(description="address on which devices' doors listen; empty: that of the HTTP door")
+    ] = ""
+    unregistered: Annotated[
+        Literal["quarantine", "admit"],
+        Meta(
+            description="frames of a device that is not registered: kept in `quarantine`, or `admit`ted as untrusted, "
+            "under the name `untrusted:…`, which is bound to nothing"
+        ),
+    ] = "quarantine"
+    open_families: Annotated[
+        tuple[str, ...], Meta(description="families of protocols whose devices need not be registered")
+    ] = ("ship",)
+    mappings: Annotated[str, Meta(description="folder of mapping files; each is a protocol by its name")] = ""
+    max_connections: Annotated[Positive, Meta(description="connections at once; more are turned away")] = (
+        20_000
+    )
+    max_per_address: Annotated[Positive, Meta(description="connections at once from one network address")] = (
+        10_000
+    )
+    idle_s: Annotated[Seconds, Meta(description="seconds of silence after which a connection is closed")] = (
+        3_600.0
+    )
+    frame_s: Annotated[
+        Seconds, Meta(description="seconds in which a frame that has begun, or a first one, must be complete")
+    ] = 60.0
+    rate_per_s: Annotated[Seconds, Meta(description="frames a second that one device may keep up")] = 20.0
+    burst: Annotated[
+        Positive,
+        Meta(description="frames that one device may send at once, as after hours without a network"),
+    ] = 5_000
+    max_bad_frames: Annotated[
+        Positive, Meta(description="frames in a row that cannot be read before a connection is closed")
+    ] = 20
+    max_speed_mps: Annotated[
+        Seconds, Meta(description="faster than this between two fixes is impossible")
+    ] = 150.0
+    twice_s: Annotated[
+        Seconds,
+        Meta(
+            description="seconds within which an older connection must have spoken for a newer one to be a second"
+        ),
+    ] = 20.0
+    replay_s: Annotated[
+        Seconds, Meta(description="seconds after which a running number that was used up may not come again")
+    ] = 600.0
+    gather_s: Annotated[
+        Seconds, Meta(description="seconds in which frames gather before they are written")
+    ] = 0.01
+    two_persons: Annotated[
+        tuple[str, ...], Meta(description="commands that a second person must approve")
+    ] = ("unlock",)
+    command_s: Annotated[Seconds, Meta(description="seconds that a command waits for its device")] = 86_400.0
+    tls_certificate: Annotated[str, Meta(description="certificate file (PEM) of `tls:` doors")] = ""
+    tls_key: Annotated[str, Meta(description="its key file (PEM)")] = ""
+    tls_clients: Annotated[
+        str,
+        Meta(
+            description="file of authorities (PEM) whose certificates devices may show; empty asks for none"
+        ),
+    ] = ""
+    mqtt_topics: Annotated[
+        dict[str, str],
+        Meta(description="topic filters to protocols; `{device}` in place of a level is the device's name"),
+    ] = {}
+    mqtt_user: Annotated[str, Meta(description="name for a broker of your own")] = ""
+    mqtt_password: Annotated[str, Meta(description="and its password")] = ""
+
+
 class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The control room's map."""
 
@@ -93,6 +168,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     ingest: Ingest = Ingest()
     detect: Detect = Detect()
     history: History = History()
+    gateway: Gateway = Gateway()
     map: Map = Map()
 
 

@@ -9,13 +9,20 @@ from cocket.core.batch import Array, Batch
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One row that broke a rule. ``row`` counts from 0 in the body it came in; ``raw`` are its bytes as sent."""
+    """One row that broke a rule. ``row`` counts from 0 in the body it came in; ``raw`` are its bytes as sent.
+
+    Of a device's frame ``protocol`` tells how to read the bytes again and ``device_id`` who sent them, if that is
+    known; ``source`` is the door, where it is not the body's.
+    """
 
     row: int
     field: str
     rule: str
     detail: str
     raw: bytes
+    source: str = ""
+    protocol: str | None = None
+    device_id: str | None = None
 
 
 @dataclass(slots=True)

@@ -7,8 +7,11 @@ numbers exist.
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Final
+
+UNTRUSTED: Final = "untrusted:"
+"""What an admitted device's name begins with while it is not registered; nothing can be bound under such a name."""
 
 _LETTER_VALUES: Final = {
     c: v for v, c in zip((v for v in range(10, 39) if v % 11), "ABCDEFGHIJKLMNOPQRSTUVWXYZ", strict=False)
@@ -46,3 +49,8 @@ def alert_id(journey: str, detector: str, subject: str, began_us: int, began_key
     """128 bits, hexadecimal, from what began it: the same in every run and every order of arrival."""
     text = f"{journey}\0{detector}\0{subject}\0{began_us}\0{began_key}"
     return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def secret_hash(device_id: str, secret: str) -> str:
+    """How a device's secret is kept: SHA-256 over its id and the secret. These are makers' passwords, sent in the clear."""
+    return sha256(f"{device_id}\0{secret}".encode()).hexdigest()

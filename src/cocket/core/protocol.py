@@ -107,7 +107,7 @@ class Protocol:
     standard's document, with version. ``text``: frames are lines of text. ``doors``: how it arrives (tcp, udp, mqtt,
     http, file). ``port``: customary. ``split`` and ``max_frame`` (bytes) cut a stream into frames. ``starts`` matches
     the first bytes of a connection, for a port that recognises protocols. ``decode(frame, session, reading)`` adds to the
-    reading and raises ``Undecodable``. ``commands`` by name: unlock, lock, interval, …
+    reading and raises ``Undecodable``. ``opening``: what we say first where it is we who call. ``commands`` by name: unlock, lock, interval, …
     ``sequence_bits``: width of the running number in ``sequence``; 0 where there is none that is used up in order.
     """
 
@@ -125,3 +125,4 @@ class Protocol:
     simulation: Simulation | None = None
     commands: Mapping[str, Command] = field(default_factory=dict)
     sequence_bits: int = 0
+    opening: bytes = b""

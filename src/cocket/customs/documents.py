@@ -6,9 +6,11 @@ that exist, times in order) is checked by ``customs.reference``. Times are kept 
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -160,6 +162,14 @@ class Office(_Strict):
     lon_deg: Annotated[float | None, Field(ge=-180, le=180)] = None
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError as error:
+        raise ValueError(f"{text[:60]!r} is no network address such as 10.20.0.0/16") from error
+
+
+Network = Annotated[str, Field(max_length=64), AfterValidator(_network)]
 ReportInterval = Annotated[
     float | None, Field(gt=0, le=604_800, description="seconds between two reports of the device")
 ]
@@ -177,6 +187,59 @@ class Device(_Strict):
     )
     maker: Annotated[str | None, Field(max_length=200)] = None
     model: Annotated[str | None, Field(max_length=200)] = None
+    firmware: Annotated[str | None, Field(max_length=200)] = None
+    owner: Annotated[str | None, Field(max_length=200, description="whose it is")] = None
+    state: Annotated[
+        Literal[
+            "stock",
+            "type-approved",
+            "assigned",
+            "armed",
+            "alarm",
+            "disarmed",
+            "returned",
+            "charged",
+            "lost",
+            "stolen",
+            "quarantined",
+        ]
+        | None,
+        Field(description="where it stands in its life; one in stock or quarantined is not listened to"),
+    ] = None
+    protocol: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9_-]*$",
+            max_length=64,
+            description="what it speaks; null: any",
+            examples=["jt701"],
+        ),
+    ] = None
+    networks: Annotated[
+        list[Network] | None,
+        Field(
+            max_length=100,
+            description="network addresses it may speak from; null: any",
+            examples=[["10.20.0.0/16"]],
+        ),
+    ] = None
+    certificate_sha256: Annotated[
+        str | None,
+        Field(pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the TLS certificate (DER) it has to show"),
+    ] = None
+    secret: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="the password it has to give, where its protocol has one; kept only as secret_sha256",
+            json_schema_extra={"writeOnly": True},
+        ),
+    ] = None
+    secret_sha256: Annotated[
+        str | None,
+        Field(pattern="^[0-9a-f]{64}$", description="made from secret; SHA-256 with the device's id"),
+    ] = None
     report_interval_s: ReportInterval = None
     authorised_cards: Cards = None
 

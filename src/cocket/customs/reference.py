@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 from cocket.core.clock import Clock, parse_rfc3339, rfc3339
 from cocket.core.errors import CocketError, Conflict, Fault, NotFound, Refused
 from cocket.core.geometry import corridor_geojson, corridor_geometry, zone_geojson, zone_geometry
-from cocket.core.ids import equipment_flags, mrn_flags
+from cocket.core.ids import UNTRUSTED, equipment_flags, mrn_flags, secret_hash
 from cocket.customs.documents import ID_PATTERN, checked, unknown_fields
 from cocket.store.bindings import Binding, NewBinding
 from cocket.store.reference import Reference, Stored
@@ -195,7 +195,7 @@ class ReferenceDesk:
             self.store.put("rules", "rules", doc, by=by, at_us=self._clock.now_us())
 
     def _register(self, devices: dict[str, dict[str, Any]]) -> None:
-        """Note since when each device is known: a document sent anew does not change that."""
+        """Note since when each device is known: a document sent anew does not change that. Of a secret its hash is kept."""
         if len(devices) > _FEW:
             known = {s.id: s for s in self.store.all("device")}
         else:
@@ -204,6 +204,8 @@ class ReferenceDesk:
         for doc_id, doc in devices.items():
             old = known.get(doc_id)
             doc["registered_at"] = now if old is None else _registered_at(old)
+            if "secret" in doc:
+                doc["secret_sha256"] = secret_hash(doc_id, doc.pop("secret"))
 
     def _check_id(self, doc_id: str) -> None:
         if len(doc_id) > 64 or not _ID.match(doc_id):
@@ -315,6 +317,12 @@ def _pairs(kind: str, doc: Mapping[str, Any]) -> list[Fault]:
 
 def _new_binding(given: Any, by: str) -> NewBinding:
     doc = checked("binding", given)
+    if doc["device_id"].startswith(UNTRUSTED):
+        _refuse(
+            "/device_id",
+            "untrusted",
+            "a device that is not registered is bound to nothing; register it first",
+        )
     to = doc.get("to")
     return NewBinding(
         doc["device_id"],
@@ -343,7 +351,22 @@ def shown(kind: str, stored: Stored) -> dict[str, Any]:
 
 _BLANK: Final[dict[str, dict[str, Any]]] = {
     "office": dict.fromkeys(("name", "country", "lat_deg", "lon_deg")),
-    "device": dict.fromkeys(("class", "maker", "model", "report_interval_s", "authorised_cards")),
+    "device": dict.fromkeys(
+        (
+            "class",
+            "maker",
+            "model",
+            "firmware",
+            "owner",
+            "state",
+            "protocol",
+            "networks",
+            "certificate_sha256",
+            "secret_sha256",
+            "report_interval_s",
+            "authorised_cards",
+        )
+    ),
     "movement": {
         **dict.fromkeys(
             (

@@ -37,6 +37,7 @@ class Restored:
     detection: bytes | None = None
     devices: bytes | None = None
     untimed: bytes | None = None
+    conduct: bytes | None = None
     tick_us: int | None = None
     dirty: dict[int, str] = field(default_factory=dict)
     anew: bool = False
@@ -74,6 +75,7 @@ class Checkpoint:
         detection: bytes,
         devices: bytes,
         untimed: bytes,
+        conduct: bytes,
         tick_us: int | None,
         dirty: Mapping[int, str],
     ) -> list[AlertEvent]:
@@ -84,7 +86,13 @@ class Checkpoint:
             changes,
             offset,
             at_us=now_us,
-            pages={"meta": meta, "detection": detection, "devices": devices, "untimed": untimed},
+            pages={
+                "meta": meta,
+                "detection": detection,
+                "devices": devices,
+                "untimed": untimed,
+                "conduct": conduct,
+            },
             applied_version=version,
         )
         self._rows = 0
@@ -106,6 +114,7 @@ class Checkpoint:
             detection=snapshot.pages["detection"],
             devices=snapshot.pages["devices"],
             untimed=snapshot.pages["untimed"],
+            conduct=snapshot.pages.get("conduct"),
             tick_us=meta.tick_us,
             dirty=meta.dirty,
         )

@@ -20,6 +20,7 @@ from cocket.core.detector import Detector
 from cocket.core.errors import DataDamaged
 from cocket.core.schema import NULL_INT
 from cocket.engine.checkpoint import Checkpoint
+from cocket.engine.conduct import Conduct
 from cocket.engine.devices import Devices
 from cocket.engine.hub import Hub
 from cocket.engine.ingest import Committed
@@ -52,6 +53,7 @@ class Detecting:
         hub.subscribe(self.live.on_alerts)
         self.devices = Devices()
         self._untimed = Untimed(detectors)
+        self._conduct = Conduct()
         self._checkpoint = Checkpoint(folder, settings)
         self._dirty: dict[int, str] = {}
         self._late_rows = 0
@@ -109,7 +111,8 @@ class Detecting:
                 restored.anew = True
         if restored.anew:
             self._dirty = dict.fromkeys(range(world.table.n), "the state of all journeys was made anew")
-        self._untimed.load(restored.untimed)
+        self._untimed.alerts.load(restored.untimed)
+        self._conduct.alerts.load(restored.conduct)
         self.live.reset()
         self._tell_live(0)
         self.take_changes(world.version if restored.version is None else restored.version)
@@ -151,6 +154,7 @@ class Detecting:
         self._show(batch, order.rows, journey)
         raised_us = self._clock.now_us()
         changes = self._detection.changes(events, raised_us)
+        changes += self._conduct.found(batch, keys, device, self._world, raised_us)
         return changes + self._untimed.found(batch, keys, device, self._world, raised_us)
 
     def _mark_late(self, late: Array, journey: Array) -> None:
@@ -290,7 +294,8 @@ class Detecting:
             journeys=self._world.table.n,
             detection=self._detection.dump(),
             devices=self.devices.dump(),
-            untimed=self._untimed.dump(),
+            untimed=self._untimed.alerts.dump(),
+            conduct=self._conduct.alerts.dump(),
             tick_us=self._tick_us,
             dirty=self._dirty,
         )

@@ -188,7 +188,17 @@ class Ingest:
             received_us=now,
             duplicates=int(repeated.sum()),
             rejects=[
-                Quarantined(now, body.source, r.row, r.field, r.rule, r.detail, r.raw)
+                Quarantined(
+                    now,
+                    r.source or body.source,
+                    r.row,
+                    r.field,
+                    r.rule,
+                    r.detail,
+                    r.raw,
+                    r.protocol,
+                    r.device_id,
+                )
                 for body in bodies
                 for r in body.rejects
             ],

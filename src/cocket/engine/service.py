@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +38,7 @@ class Service:
         self.settings = settings
         self.hub = Hub()
         self.reference = ReferenceDesk(folder.reference, clock)
+        self.on_reference_changed: list[Callable[[], None]] = []
         self._take_rules_file()
         self._detecting = Detecting(folder, clock, settings.detect, self.hub, DETECTORS)
         self._runner = Runner(self._detecting, folder.log, settings.detect, self._emit_tick)
@@ -104,8 +105,10 @@ class Service:
     # what is declared
 
     def reference_changed(self) -> None:
-        """Tell the detectors that something declared was changed and is stored."""
+        """Tell the detectors, and who else follows, that something declared was changed and is stored."""
         self._runner.reference_changed()
+        for tell in self.on_reference_changed:
+            tell()
 
     def check_rules(self, document: dict[str, Any]) -> None:
         """Raises ``Refused`` naming each fault of a rules document in its JSON form."""

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from cocket.core.batch import Array
 from cocket.store import tables
 from cocket.store.alerts import AlertStore
+from cocket.store.commands import CommandStore
 from cocket.store.database import Database, FolderRefused
 from cocket.store.dedupe import DEFAULT_BUDGET_BYTES, Seen
 from cocket.store.history import History
@@ -53,6 +54,7 @@ class DataFolder:
             self.seen = Seen(self._stored_keys, budget_bytes=seen_bytes)
             self.reference = Reference(main_db)
             self.alerts = AlertStore(main_db)
+            self.commands = CommandStore(main_db)
         except BaseException:
             self.close()
             raise

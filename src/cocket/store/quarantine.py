@@ -15,7 +15,10 @@ from cocket.store.tables import quarantine
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """One refused row: ``row`` counts from 0 in the body it came in, ``raw`` are its bytes as sent."""
+    """One refused row: ``row`` counts from 0 in the body it came in, ``raw`` are its bytes as sent.
+
+    ``protocol`` and ``device_id`` are of a device's frame.
+    """
 
     received_us: int
     source: str
@@ -24,6 +27,8 @@ class Quarantined:
     rule: str
     detail: str
     raw: bytes
+    protocol: str | None = None
+    device_id: str | None = None
 
     def values(self) -> dict[str, Any]:
         """As a row of the table, held."""
@@ -35,6 +40,8 @@ class Quarantined:
             "rule": self.rule,
             "detail": self.detail,
             "raw": self.raw,
+            "protocol": self.protocol,
+            "device_id": self.device_id,
             "state": "held",
         }
 
@@ -46,7 +53,12 @@ class Quarantine:
         self._db = db
 
     def quarantined(
-        self, limit: int, cursor: str | None = None, rule: str | None = None, state: str | None = None
+        self,
+        limit: int,
+        cursor: str | None = None,
+        rule: str | None = None,
+        state: str | None = None,
+        device_id: str | None = None,
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Newest first, and the cursor of the next page, None at the end. ``Malformed`` on a bad cursor."""
         query = quarantine.select().order_by(quarantine.c.id.desc()).limit(limit + 1)
@@ -58,6 +70,8 @@ class Quarantine:
             query = query.where(quarantine.c.rule == rule)
         if state is not None:
             query = query.where(quarantine.c.state == state)
+        if device_id is not None:
+            query = query.where(quarantine.c.device_id == device_id)
         with self._db.read() as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
         return rows[:limit], str(rows[limit - 1]["id"]) if len(rows) > limit else None

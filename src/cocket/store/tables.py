@@ -64,8 +64,12 @@ quarantine = Table(
     Column("detail", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
+    Column("protocol", Text),
+    Column("device_id", Text),
     Index("quarantine_rule", "rule", "id"),
+    Index("quarantine_device", "device_id", "id"),
 )
+"""``protocol`` and ``device_id`` are of frames of devices: how to read them again, and who sent them."""
 
 history_files = Table(
     "history_files",
@@ -195,6 +199,29 @@ alert_history = Table(
     Index("alert_history_alert", "alert_id", "id"),
 )
 """What people did with an alert. Rows are only ever added."""
+
+commands = Table(
+    "commands",
+    main_metadata,
+    Column("id", Integer, primary_key=True),
+    Column("device_id", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_us", BigInteger),
+    Column("sent_us", BigInteger),
+    Column("sent", LargeBinary),
+    Column("answered_us", BigInteger),
+    Column("answer", Text),
+    Column("expires_us", BigInteger, nullable=False),
+    Index("commands_device", "device_id", "id"),
+    Index("commands_state", "state", "id"),
+)
+"""Commands to devices: who wanted what and why, who else agreed, what was sent, what the device answered."""
 
 detection = Table(
     "detection",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
@@ -12,6 +12,8 @@ from starlette.responses import Response
 from cocket.core.batch import Batch
 from cocket.core.clock import rfc3339
 from cocket.core.schema import COLUMNS, Kind
+from cocket.engine.conduct import CONDUCT
+from cocket.engine.untimed import UNTIMED
 
 
 class Json(Response):
@@ -46,6 +48,10 @@ def observations(batch: Batch) -> list[dict[str, Any]]:
     return [observation(batch.row(i)) for i in range(batch.n)]
 
 
+_NO_ZONES: Final = frozenset({UNTIMED, CONDUCT})
+"""Subjects of alerts that are no zones."""
+
+
 def alert(row: Mapping[str, Any]) -> dict[str, Any]:
     """An alert as lists and the stream show it."""
     superseded = row["superseded_us"]
@@ -53,8 +59,8 @@ def alert(row: Mapping[str, Any]) -> dict[str, Any]:
         "id": row["id"],
         "code": row["code"],
         "severity": row["severity"],
-        "mrn": row["mrn"],
-        "equipment_id": row["equipment_id"],
+        "mrn": row["mrn"] or None,
+        "equipment_id": row["equipment_id"] or None,
         "device_id": row["device_id"],
         "subject": row["subject"],
         "began_at": moment(row["began_us"]),
@@ -77,7 +83,7 @@ def alert(row: Mapping[str, Any]) -> dict[str, Any]:
             "peak": row["peak"],
             "unit": row["unit"] or None,
             "threshold": row["threshold"],
-            "zone": row["subject"],
+            "zone": None if row["subject"] in _NO_ZONES else row["subject"],
             "corridor": row["corridor"],
         },
         "version": row["version"],
@@ -97,6 +103,8 @@ def quarantined(row: Mapping[str, Any]) -> dict[str, Any]:
         "detail": row["detail"],
         "raw": raw.decode("utf-8", "replace"),
         "raw_base64": base64.b64encode(raw).decode(),
+        "protocol": row["protocol"],
+        "device_id": row["device_id"],
         "state": row["state"],
     }
 

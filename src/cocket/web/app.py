@@ -20,10 +20,11 @@ from cocket.core.config import Settings
 from cocket.core.errors import CocketError
 from cocket.customs import documents
 from cocket.engine.service import Service
+from cocket.gateway.gateway import Gateway
 from cocket.web import docs_page, metrics, models, problems
 from cocket.web.bodies import Intake
 from cocket.web.control_room import ControlRoom
-from cocket.web.routes import alerts, live, movements, observations, reference, system
+from cocket.web.routes import alerts, commands, frames, live, movements, observations, reference, system
 from cocket.web.stream import Streams
 
 BASE: Final = "/api/v1"
@@ -40,6 +41,8 @@ Times are RFC 3339; answers give UTC with `Z`. Units stand in the names: `speed_
 
 _TAGS: Final = (
     ("observations", "What devices say: sent here, durable when answered."),
+    ("frames", "Frames of device protocols: the same as `cocket decode`, into the pipeline."),
+    ("commands", "What devices are asked to do: who, why, who approved, what they answered."),
     ("quarantine", "Rows that broke a rule, with their bytes; to be looked at and sent again."),
     ("movements", "Transits: declared, found, followed."),
     ("bindings", "Which device was on which equipment for which movement, and when."),
@@ -66,6 +69,8 @@ _REQUEST_MODELS: Final[tuple[type[BaseModel], ...]] = (
     models.AlertAct,
     models.Track,
     observations.Replay,
+    commands.NewCommand,
+    commands.Person,
     system.RulesDocument,
     problems.Problem,
 )
@@ -122,8 +127,8 @@ class _Front:
         await response(scope, receive, send)
 
 
-def create_app(service: Service, settings: Settings, *, demo: bool = False) -> FastAPI:
-    """The application over a running service; ``demo`` opens ``PUT /demo`` and says so in /health."""
+def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: bool = False) -> FastAPI:
+    """The application over a running service and its gateway; ``demo`` opens ``PUT /demo`` and says so in /health."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -144,25 +149,26 @@ def create_app(service: Service, settings: Settings, *, demo: bool = False) -> F
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.service = service
+    app.state.gateway = gateway
     app.state.demo = demo
     app.state.demo_story = None
     app.state.intake = Intake(settings.http.max_body_bytes)
     app.state.max_rows = settings.http.max_rows
     app.state.streams = Streams(service)
     problems.install(app)
-    routers = [observations, reference, movements, alerts, live, system]
+    routers = [observations, frames, reference, commands, movements, alerts, live, system]
     for part in routers:
         app.include_router(part.router, prefix=BASE)
     if demo:
         app.include_router(system.demo_router, prefix=BASE)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    _add_pages(app, service)
+    _add_pages(app, service, gateway)
     app.add_middleware(_Front, service=service)
     app.router.default = ControlRoom(settings.map.tiles)
     return app
 
 
-def _add_pages(app: FastAPI, service: Service) -> None:
+def _add_pages(app: FastAPI, service: Service, gateway: Gateway) -> None:
     @app.get("/api/openapi.json", include_in_schema=False)
     def openapi() -> Response:
         from cocket.web.answers import Json
@@ -175,7 +181,7 @@ def _add_pages(app: FastAPI, service: Service) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     def prometheus() -> Response:
-        return Response(metrics.text(service, app.state.streams), media_type=metrics.CONTENT_TYPE)
+        return Response(metrics.text(service, gateway, app.state.streams), media_type=metrics.CONTENT_TYPE)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

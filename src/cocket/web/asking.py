@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from cocket.core.errors import Fault, Refused
 from cocket.customs.documents import ID_PATTERN, Moment
 from cocket.engine.service import Service
+from cocket.gateway.gateway import Gateway
 
 
 async def _service(request: Request) -> Service:
@@ -39,7 +40,13 @@ def _query_params(dependant: Any) -> list[Any]:
     return found
 
 
+async def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
 Asked = Annotated[Service, Depends(_service)]
+Gate = Annotated[Gateway, Depends(_gateway)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="most items on a page")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 By = Annotated[str, Query(min_length=1, max_length=128, description="who does it; kept with the change")]

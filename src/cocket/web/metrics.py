@@ -10,6 +10,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from cocket.engine.service import Service
+from cocket.gateway.gateway import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,9 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 class _Figures(Collector):
     """Asked anew at each scrape: the store's own counts, which survive restarts."""
 
-    def __init__(self, service: Service, streams: Streams) -> None:
+    def __init__(self, service: Service, gateway: Gateway, streams: Streams) -> None:
         self._service = service
+        self._gateway = gateway
         self._streams = streams
 
     def collect(self) -> Iterator[Metric]:
@@ -55,11 +57,32 @@ class _Figures(Collector):
             ("cocket_clock_seconds", "The server's clock, Unix time.", self._service.clock.now_us() / 1e6),
         ):
             yield GaugeMetricFamily(name, text, value)
+        yield from self._gateway_figures()
+
+    def _gateway_figures(self) -> Iterator[Metric]:
+        stats = self._gateway.stats()
+        frames = CounterMetricFamily(
+            "cocket_frames", "Frames of devices, by protocol and outcome.", labels=["protocol", "outcome"]
+        )
+        for protocol, outcomes in stats["frames"].items():
+            for outcome, n in outcomes.items():
+                frames.add_metric([protocol, outcome], n)
+        yield frames
+        events = CounterMetricFamily(
+            "cocket_gateway_events", "What happened at the doors for devices.", labels=["event"]
+        )
+        for event, n in stats["events"].items():
+            events.add_metric([event], n)
+        yield events
+        yield GaugeMetricFamily("cocket_connections", "Devices' connections.", stats["connections"])
+        yield GaugeMetricFamily(
+            "cocket_gateway_waiting", "Of devices, waiting for the disk.", stats["rows_waiting"]
+        )
 
 
-def text(service: Service, streams: Streams) -> bytes:
+def text(service: Service, gateway: Gateway, streams: Streams) -> bytes:
     """Everything, as Prometheus reads it."""
     registry = CollectorRegistry()
-    registry.register(_Figures(service, streams))
+    registry.register(_Figures(service, gateway, streams))
     ProcessCollector(registry=registry)
     return generate_latest(registry)

@@ -196,6 +196,13 @@ class DeviceAnswer(_Kept):
     class_: Annotated[str | None, Field(alias="class")]
     maker: str | None
     model: str | None
+    firmware: str | None
+    owner: str | None
+    state: str | None
+    protocol: str | None
+    networks: list[str] | None
+    certificate_sha256: str | None
+    secret_sha256: str | None
     report_interval_s: float | None
     authorised_cards: list[str] | None
     registered_at: Time
@@ -282,8 +289,8 @@ class Alert(_Answer):
     id: str
     code: str
     severity: Severity
-    mrn: str
-    equipment_id: str
+    mrn: Annotated[str | None, Field(description="null where the device is bound to no movement")]
+    equipment_id: str | None
     device_id: str
     subject: str | None
     began_at: Time
@@ -357,7 +364,84 @@ class Quarantined(_Answer):
     detail: str
     raw: Annotated[str, Field(description="the bytes as text; what is no UTF-8 shows as U+FFFD")]
     raw_base64: str
+    protocol: Annotated[str | None, Field(description="of a device's frame: how its bytes are read")]
+    device_id: Annotated[
+        str | None, Field(description="of a device's frame: who sent it, where that is known")
+    ]
     state: Literal["held", "replayed", "discarded"]
+
+
+class FrameRead(_Answer):
+    """What one frame said."""
+
+    frame: Annotated[int, Field(description="its number, from 0")]
+    observations: list[dict[str, Any]]
+    reject: dict[str, str] | None
+    replies: Annotated[list[str], Field(description="what the protocol answers, as hexadecimal bytes")]
+
+
+class FramesAnswer(ReceiptAnswer):
+    """What became of frames: the sums are of observations and rejects, not of frames."""
+
+    frames: list[FrameRead]
+
+
+class ProtocolAnswer(_Answer):
+    """A protocol that devices may speak."""
+
+    name: str
+    title: str
+    document: str
+    family: str
+    text: bool
+    doors: list[str]
+    port: Annotated[int | None, Field(description="where it is usually spoken")]
+    commands: dict[str, Any]
+
+
+class Protocols(_Answer):
+    """All protocols."""
+
+    items: list[ProtocolAnswer]
+
+
+class GatewayStats(_Answer):
+    """The doors for devices."""
+
+    doors: list[str]
+    connections: int
+    devices_connected: int
+    rows_waiting: int
+    failing: str | None
+    mapping_faults: list[str]
+    events: dict[str, int]
+    frames: dict[str, dict[str, int]]
+
+
+class Command(_Answer):
+    """A command to a device."""
+
+    id: int
+    device_id: str
+    command: str
+    parameters: dict[str, Any]
+    reason: str
+    by: str
+    at: Time
+    state: Literal["awaiting-approval", "queued", "sent", "done", "failed", "expired", "cancelled"]
+    approved_by: str | None
+    approved_at: Time | None
+    sent_at: Time | None
+    answered_at: Time | None
+    answer: str | None
+    expires_at: Time
+
+
+class CommandPage(_Answer):
+    """One page of commands."""
+
+    items: list[Command]
+    next: str | None
 
 
 class Change(_Answer):

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -16,6 +16,7 @@ import uvicorn
 from cocket.core.config import Settings
 from cocket.core.errors import BadSetting
 from cocket.engine.service import Service
+from cocket.gateway.gateway import Gateway
 from cocket.web.app import create_app
 from cocket.web.stream import Streams
 
@@ -70,10 +71,10 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def server(
-    service: Service, settings: Settings, sock: socket.socket, *, demo: bool = False
+    service: Service, settings: Settings, sock: socket.socket, gateway: Gateway, *, demo: bool = False
 ) -> uvicorn.Server:
     """A server over a bound socket; ``run(sockets=[sock])`` serves until ``handle_exit`` or a signal."""
-    app = create_app(service, settings, demo=demo)
+    app = create_app(service, settings, gateway, demo=demo)
     options: dict[str, Any] = {
         "http": "httptools",
         "loop": "uvloop" if sys.platform != "win32" else "asyncio",
@@ -87,10 +88,22 @@ def server(
     }
     host, port = sock.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    return _Server(uvicorn.Config(app, **options), app.state.streams, f"http://{name}:{port}")
+    lines = [f"http://{name}:{port}", *(f"listening {address}" for address in gateway.addresses)]
+    return _Server(uvicorn.Config(app, **options), app.state.streams, "\n".join(lines))
 
 
-def run(service: Service, settings: Settings, host: str, port: int, *, demo: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM. Prints ``http://HOST:PORT`` as the first line once it listens."""
+def run(
+    service: Service,
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    doors: Sequence[str] = (),
+    demo: bool = False,
+) -> None:
+    """Serve until SIGINT or SIGTERM. Prints ``http://HOST:PORT`` as the first line once it listens, then a line for
+    each door for devices.
+    """
     sock = listening(host, port)
-    server(service, settings, sock, demo=demo).run(sockets=[sock])
+    with Gateway(service, doors) as gateway:
+        server(service, settings, sock, gateway, demo=demo).run(sockets=[sock])

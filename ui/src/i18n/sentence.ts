@@ -17,6 +17,7 @@ export function alertSentence(locale: Locale, alert: Alert): string {
   if (!isKey(base)) return alert.says;
   const params: Params = {
     equipment: alert.equipment_id ?? alert.device_id ?? alert.mrn ?? '—',
+    device: alert.device_id ?? '—',
   };
   const facts = alert.facts;
   const zone = facts?.zone ?? alert.subject;

@@ -19,7 +19,7 @@ from cocket.core.schema import COLUMNS, Kind
 from cocket.observations.readers import read_arrow, read_json, read_ndjson
 from cocket.observations.rules import batch_of, check_row, read_row, reject
 from cocket.web import answers, models
-from cocket.web.asking import Asked, Cursor, Limit, NumberPath, Text, known_query
+from cocket.web.asking import Asked, Cursor, Gate, Limit, NumberPath, Text, known_query
 from cocket.web.bodies import Intake, JsonBody, content_type, json_content, parsed, validated
 from cocket.web.problems import declared
 
@@ -183,9 +183,10 @@ def quarantine(
     cursor: Cursor = None,
     rule: Text = None,
     state: Annotated[str | None, Query(pattern="^(held|replayed|discarded)$")] = None,
+    device_id: Text = None,
 ) -> Response:
     """Newest first, each with its raw bytes, its source and the rule that it broke."""
-    rows, following = service.folder.log.quarantined(limit, cursor, rule, state)
+    rows, following = service.folder.log.quarantined(limit, cursor, rule, state, device_id)
     return answers.page([answers.quarantined(row) for row in rows], following)
 
 
@@ -224,19 +225,33 @@ class Replay(BaseModel):
     responses=declared(400, 404, 408, 409, 413, 415, 422, 429, 503),
     openapi_extra=json_content("Replay", example={"row": _EXAMPLE}),
 )
-async def replay(service: Asked, number: NumberPath, body: JsonBody) -> Response:
+async def replay(service: Asked, gateway: Gate, number: NumberPath, body: JsonBody) -> Response:
     """As it is, or put right. If it is taken (or is a duplicate) the quarantined row counts as replayed.
 
-    If it breaks a rule again it stays held, and the rule is told; no second quarantined row is made of it.
+    If it breaks a rule again it stays held, and the rule is told; no second quarantined row is made of it. A frame of
+    a device is read anew by its protocol, in the name of the device that sent it.
     """
     fixed = validated(Replay, parsed(body) if body.strip() else {}).row
     held = await run_in_threadpool(_held, service, number)
     if held["state"] != "held":
         raise Conflict(f"quarantined row {number} is {held['state']} already")
+    if held["protocol"] is not None and fixed is None:
+        return await _replay_frame(service, gateway, held)
     row = read_row(held["raw"]) if fixed is None else check_row(fixed)
     if isinstance(row, Fault):
         return receipt_answer(Receipt(0, 0, [reject(0, row, held["raw"])]))
     decoded = Decoded(batch_of([row]), np.zeros(1, np.int64), [], f"quarantine/{number}")
     receipt = await asyncio.wrap_future(service.submit(decoded))
     await run_in_threadpool(service.folder.log.settle_quarantined, number, "replayed")
+    return receipt_answer(receipt)
+
+
+async def _replay_frame(service: Asked, gateway: Gate, held: dict[str, Any]) -> Response:
+    protocol = gateway.protocol(held["protocol"])
+    work = gateway.handing.judge(protocol, [held["raw"]], held["device_id"], "", f"quarantine/{held['id']}")
+    handed = await asyncio.wrap_future(gateway.call(work))
+    if handed.rejects:
+        return receipt_answer(Receipt(0, 0, handed.rejects))
+    receipt = await asyncio.wrap_future(service.submit(handed.decoded()))
+    await run_in_threadpool(service.folder.log.settle_quarantined, held["id"], "replayed")
     return receipt_answer(receipt)

@@ -64,7 +64,10 @@ def stats(service: Asked) -> Response:
 )
 def prometheus(request: Request, service: Asked) -> Response:
     """In the text exposition format; also at /metrics."""
-    return Response(metrics.text(service, request.app.state.streams), media_type=metrics.CONTENT_TYPE)
+    return Response(
+        metrics.text(service, request.app.state.gateway, request.app.state.streams),
+        media_type=metrics.CONTENT_TYPE,
+    )
 
 
 class RulesDocument(BaseModel):

@@ -1,0 +1,193 @@
+"""The MQTT door: topics mapped to protocols, each message acknowledged to the broker once it is durable here.
+
+``cocket/{protocol}/{device}`` always works. Other topics are mapped by ``gateway.mqtt_topics``; the usual ones of
+ChirpStack, The Things Stack, OwnTracks and Sparkplug stand below. Document: MQTT 3.1.1 (OASIS), QoS 1.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from cocket.core.doors import Reject
+from cocket.core.errors import BadSetting, NotFound
+from cocket.core.framing import frames_of
+from cocket.core.protocol import Protocol, Session
+from cocket.gateway.broker import Broker
+from cocket.gateway.intake import Speaker
+from cocket.gateway.listening import Door
+from cocket.gateway.registry import Peer
+from cocket.observations.frames import identity, read_frame
+
+if TYPE_CHECKING:
+    from cocket.gateway.gateway import Gateway
+
+USUAL: Final = {
+    "owntracks/+/{device}": "owntracks",
+    "application/+/device/{device}/event/+": "chirpstack",
+    "v3/+/devices/{device}/up": "thethingsstack",
+    "spBv1.0/+/+/{device}": "sparkplug",
+    "spBv1.0/+/+/+/{device}": "sparkplug",
+}
+"""Topics as these systems publish, where the settings do not say otherwise."""
+
+_OWN: Final = re.compile(r"cocket/([^/]+)/([^/]+)")
+_MOST_TOPICS: Final = 50_000
+_CONNECT_S: Final = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Topics of one form: what to subscribe to, how to know them, and what is spoken there."""
+
+    subscription: str
+    pattern: re.Pattern[str]
+    protocol: str
+
+
+def route(topic: str, protocol: str) -> Route:
+    """``sensors/{device}/up`` → a subscription and a pattern. ``BadSetting`` for what is no topic filter."""
+    levels = topic.split("/")
+    for i, level in enumerate(levels):
+        if ("#" in level and (level != "#" or i != len(levels) - 1)) or ("+" in level and level != "+"):
+            raise BadSetting(
+                f"gateway.mqtt_topics: {topic!r} is no topic filter (+ and # are whole levels, # the last)"
+            )
+    pattern = "/".join(
+        ".*"
+        if x == "#"
+        else "(?P<device>[^/]+)"
+        if x == "{device}"
+        else "[^/]+"
+        if x == "+"
+        else re.escape(x)
+        for x in levels
+    )
+    return Route("/".join("+" if x == "{device}" else x for x in levels), re.compile(pattern), protocol)
+
+
+class MqttDoor:
+    """A subscription at a broker, ours or another's. ``open`` and ``close`` may take a moment; messages come on the
+    client's own thread and are handed to the gateway's.
+    """
+
+    def __init__(self, gateway: Gateway, door: Door, data: Path) -> None:
+        self._gateway = gateway
+        self._door = door
+        self._broker = Broker(data / "mqtt", door.host, door.port) if door.kind == "mqtt" else None
+        topics = {**USUAL, **gateway.settings.mqtt_topics}
+        self._routes = [route(topic, protocol) for topic, protocol in topics.items()]
+        self._speakers: OrderedDict[str, Speaker] = OrderedDict()
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id="cocket-gateway", clean_session=False, manual_ack=True
+        )
+        self._client.on_connect = self._connected
+        self._client.on_message = self._arrived
+        self._client.on_disconnect = self._lost
+        self._client.max_inflight_messages_set(4096)
+        if gateway.settings.mqtt_user:
+            self._client.username_pw_set(gateway.settings.mqtt_user, gateway.settings.mqtt_password or None)
+        if door.place == "mqtts":
+            self._client.tls_set()
+
+    @property
+    def address(self) -> str:
+        """Where the broker is."""
+        port = self._broker.port if self._broker is not None else self._door.port
+        return f"{self._door.host}:{port}"
+
+    def open(self) -> None:
+        """Start the broker if it is ours, connect, subscribe. ``BadSetting`` if that cannot be."""
+        for r in self._routes:
+            try:
+                self._gateway.protocol(r.protocol)
+            except NotFound as error:
+                raise BadSetting(f"gateway.mqtt_topics: {error.detail}") from error
+        if self._broker is not None:
+            self._broker.start()
+        host, _, port = self.address.rpartition(":")
+        try:
+            self._client.connect(host, int(port), keepalive=30)
+        except OSError as error:
+            self.close()
+            raise BadSetting(f"the MQTT broker at {self.address} cannot be reached: {error}") from error
+        self._client.loop_start()
+
+    def close(self) -> None:
+        """Leave; what was not acknowledged comes again at the next start."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        if self._broker is not None:
+            self._broker.stop()
+
+    # on the client's thread
+
+    def _connected(self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            log.error("the MQTT broker at %s refuses us: %s", self.address, reason)
+            self._gateway.counts["mqtt-refused"] += 1
+            return
+        client.subscribe([("cocket/+/+", 1), *((r.subscription, 1) for r in self._routes)])
+        self._gateway.counts["mqtt-connected"] += 1
+
+    def _lost(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            log.warning("the MQTT broker at %s is gone (%s); trying again", self.address, reason)
+            self._gateway.counts["mqtt-lost"] += 1
+
+    def _arrived(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        ack = partial(client.ack, message.mid, message.qos)
+        self._gateway.soon(partial(self._take, message.topic, bytes(message.payload), ack))
+
+    # on the gateway's thread
+
+    def _take(self, topic: str, payload: bytes, ack: Any) -> None:
+        speaker = self._speakers.get(topic)
+        if speaker is None:
+            found = self._speaker(topic)
+            if isinstance(found, Reject):
+                self._gateway.counts["mqtt-unmapped"] += 1
+                self._gateway.keep([], [Reject(0, "", found.rule, found.detail, payload, found.source)], ack)
+                return
+            speaker = self._speakers[topic] = found
+            if len(self._speakers) > _MOST_TOPICS:
+                self._speakers.popitem(last=False)
+        self._speakers.move_to_end(topic)
+        protocol = speaker.protocol
+        if len(payload) > max(protocol.max_frame, 1 << 20):
+            self._gateway.noise(speaker, payload, "frame-too-long", ack)
+            return
+        frames = [payload] if protocol.text else (frames_of(protocol, payload) or [payload])
+        for i, frame in enumerate(frames):
+            reading = read_frame(protocol, frame, speaker.session)
+            self._gateway.frame(speaker, frame, reading, ack if i == len(frames) - 1 else _later)
+
+    def _speaker(self, topic: str) -> Speaker | Reject:
+        own = _OWN.fullmatch(topic)
+        name, device = (own[1], own[2]) if own else ("", None)
+        if own is None:
+            for r in self._routes:
+                match = r.pattern.fullmatch(topic)
+                if match is not None:
+                    name, device = r.protocol, match.groupdict().get("device")
+                    break
+        try:
+            protocol: Protocol = self._gateway.protocol(name)
+        except NotFound as error:
+            return Reject(0, "", "unmapped-topic", f"topic {topic[:200]!r}: {error.detail}", b"", "mqtt")
+        session = Session(None if device is None else identity(device))
+        return Speaker(protocol, f"{name}@mqtt"[:64], session, Peer(), exclusive=False)
+
+
+def _later() -> None:
+    """The last frame of the message acknowledges it."""

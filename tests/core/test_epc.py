@@ -186,6 +186,23 @@ def test_raw_bits_are_written_as_they_are() -> None:
     assert epc.write("urn:epc:raw:96.xE2801190A5021F80055817CA").hex() == "e2801190a5021f80055817ca"
 
 
+def test_a_pure_identity_in_the_shortest_scheme() -> None:
+    assert epc.tag_of("urn:epc:id:sgtin:95060001343.05.123456789")[0] == 0x30
+    assert epc.tag_of("urn:epc:id:sgtin:95060001343.05.32a%2Fb")[0] == 0x36
+    assert epc.tag_of("urn:epc:id:sgtin:95060001343.05.123456789", "sgtin-198")[0] == 0x36
+    assert epc.tag_of("urn:epc:tag:gid-96:952056.2718.1414")[0] == 0x35
+    for wrong in ("urn:epc:id:bic:CSQU3054383", "hello"):
+        with pytest.raises(EpcError):
+            epc.tag_of(wrong)
+
+
+def test_a_tag_of_iso_has_its_family_in_the_raw_uri() -> None:
+    assert (
+        epc.uri(bytes.fromhex("3074257BF7194E4000001A85"), 0xA9)
+        == "urn:epc:raw:96.xA9.x3074257BF7194E4000001A85"
+    )
+
+
 def test_keys_that_have_no_bits() -> None:
     assert epc.elements_of("urn:epc:id:pgln:0123456789.01") == {"417": "0123456789012"}
     assert epc.elements_of("urn:epc:id:gsin:061414.0123456789") == {"402": "06141401234567891"}

@@ -154,8 +154,13 @@ def read(data: bytes) -> Epc:
         raise EpcError(str(error)) from None
 
 
-def uri(data: bytes) -> str:
-    """The tag's URI: pure identity or Digital Link, else the raw URI ``urn:epc:raw:96.xE28…`` (15.2.3)."""
+def uri(data: bytes, afi: int | None = None) -> str:
+    """The tag's URI: pure identity or Digital Link, else the raw URI ``urn:epc:raw:96.xE28…`` (15.2.3).
+
+    ``afi`` is the application family identifier of a tag whose toggle bit says that it holds no EPC (ISO 17363 to 17367).
+    """
+    if afi is not None:
+        return f"urn:epc:raw:{len(data) * 8}.x{afi:02X}.x{data.hex().upper()}"
     try:
         return read(data).uri
     except EpcError:
@@ -189,14 +194,29 @@ def write(tag_uri: str) -> bytes:
     return out.bytes()
 
 
-def tag_of(urn: str, scheme: str, filter_value: int = 0) -> bytes:
-    """The bits of a pure identity in one of its schemes: ``tag_of("urn:epc:id:sscc:…", "sscc-96")``."""
+def tag_of(urn: str, scheme: str | None = None, filter_value: int = 0) -> bytes:
+    """The bits of a pure identity in one of its schemes, else in the shortest that can hold it; of a tag or raw URI, too.
+
+    Example: ``tag_of("urn:epc:id:sscc:952012.03456789123")`` (in sscc-96).
+    """
     kind, _, body = urn.removeprefix("urn:epc:id:").partition(":")
-    if kind != scheme.partition("-")[0]:
-        raise EpcError(f"{urn[:60]!r} has no scheme {scheme}")
-    return write(
-        f"urn:epc:tag:{scheme}:{body}" if kind == "gid" else f"urn:epc:tag:{scheme}:{filter_value}.{body}"
-    )
+    if not urn.startswith("urn:epc:id:"):
+        return write(urn)
+    refused = f"{urn[:60]!r} has no scheme {scheme or 'for tags'}"
+    for name in [
+        n for n in sorted(_HEADERS, key=_length) if n.partition("-")[0] == kind and scheme in {None, n}
+    ]:
+        try:
+            return write(
+                f"urn:epc:tag:{name}:{body}" if kind == "gid" else f"urn:epc:tag:{name}:{filter_value}.{body}"
+            )
+        except EpcError as error:
+            refused = str(error)
+    raise EpcError(refused)
+
+
+def _length(scheme: str) -> tuple[int, str]:
+    return len(scheme), scheme
 
 
 def container_urn(number: str) -> str:

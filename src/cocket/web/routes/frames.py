@@ -35,6 +35,7 @@ _WHOLE: Final = (
     "image/bmp",
     "image/webp",
 )
+_TAKEN: Final = (*_LINES, _STREAM, *_WHOLE)
 
 Name = Annotated[
     str,
@@ -75,11 +76,6 @@ _BODY: Final = {
 }
 
 
-def protocol_named(gateway: Gateway, name: str) -> Protocol:
-    """The protocol; ``NotFound`` names the nearest one."""
-    return gateway.protocol(name)
-
-
 def frames_of_body(
     protocol: Protocol, body: bytes, media_type: str, *, text: bool, most: int
 ) -> list[bytes | Fault]:
@@ -103,8 +99,12 @@ def frames_of_body(
         ]
     if media_type in _WHOLE:
         return [body]
+    raise _not_taken(media_type)
+
+
+def _not_taken(media_type: str) -> HTTPException:
     said = f"{media_type!r} is not taken" if media_type else "no content-type was given"
-    raise HTTPException(415, f"{said}; send {', '.join((*_LINES, _STREAM, *_WHOLE))}")
+    return HTTPException(415, f"{said}; send {', '.join(_TAKEN)}")
 
 
 def _bounded(n: int, most: int) -> None:
@@ -165,7 +165,9 @@ async def send_frames(
     `frames` tells what was read from each, in order; `rejects` names what waits in the quarantine, with the number of
     its frame: what cannot be read, and what comes from a device that is not registered.
     """
-    named = protocol_named(gateway, protocol)
+    if content_type(request) not in _TAKEN:
+        raise _not_taken(content_type(request))
+    named = gateway.protocol(protocol)
     intake: Intake = request.app.state.intake
     async with intake.body(request) as body:
         frames = frames_of_body(
@@ -182,7 +184,7 @@ async def send_frames(
 )
 async def send_query(request: Request, service: Asked, gateway: Gate, protocol: Name) -> Response:
     """For devices that report in a query string, as OsmAnd does: the query is the frame."""
-    named = protocol_named(gateway, protocol)
+    named = gateway.protocol(protocol)
     if not named.text or "http" not in named.doors:
         raise NotFound(f"{named.name} does not report in a query string; POST its frames")
     query: bytes = request.scope["query_string"]

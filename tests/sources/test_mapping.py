@@ -8,6 +8,7 @@ import pytest
 from cocket.core.errors import BadSetting
 from cocket.sources import mapping
 from cocket.sources.convert import convert
+from cocket.sources.rows import parts
 
 GOOD = """\
 [file]
@@ -146,3 +147,62 @@ def test_signed_angles_are_unwrapped():
     done = convert(table, ais, 0)
     assert done.batch.column("course_deg").to_pylist() == [349.0, None, 12.5]
     assert done.batch.column("speed_mps").to_pylist() == [None] * 3
+
+
+def test_a_file_takes_what_messages_take(tmp_path):
+    """Paths into nested NDJSON, maps, scales, a date and a time in two columns: one language."""
+    text = """\
+[time]
+from = ["day", "at.clock"]
+format = "%F %T"
+zone = "Europe/Paris"
+[columns.device_id]
+from = "id"
+[columns.door_open]
+from = "door"
+map = { OPEN = true, SHUT = false }
+[columns.temp_c]
+from = "probes[0].t"
+scale = 0.1
+unit = "F"
+[columns.code]
+from = "a.b"
+"""
+    file = tmp_path / "rows.ndjson"
+    file.write_text(
+        '{"id": 1, "day": "2026-11-22", "at": {"clock": "09:45:00"}, "door": "OPEN", "probes": [{"t": 410}], "a.b": "x"}\n'
+        '{"id": 2, "day": "2026-11-22", "at": 5, "door": "SHUT", "a": {"b": "y"}}\n'
+        '{"id": 3, "day": "2026-11-22", "at": {"clock": "09:45:00"}, "door": "AJAR", "probes": []}\n'
+        '{"id": 4, "day": "2026-11-22", "at": {"clock": "09:45:00"}, "door": "SHUT", "a": {"b": "y"}}\n'
+    )
+    good, bad = parts(file, mapping.parse(text, "m"), 100)
+    first, second = good.batch.to_pylist()
+    assert first == {
+        "observed_us": datetime(2026, 11, 22, 8, 45, tzinfo=UTC),
+        "device_id": "1",
+        "door_open": True,
+        "temp_c": pytest.approx(5),
+        "code": "x",
+    }
+    assert (second["device_id"], second["temp_c"], second["code"]) == ("4", None, "y")
+    assert bad.rows.tolist() == [1, 2]
+    assert b'"door_open": "AJAR"' in bad.lines[1]
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M:%S", "%d/%m/%Y %T", "%d/%m/%y %H:%M:%S"])
+def test_a_day_that_no_calendar_has_is_not_taken_for_another(form):
+    doc = f'[time]\ncolumn = "t"\nformat = "{form}"\n[columns.device_id]\nvalue = "d"\n'
+    years = "26" if "%y" in form else "2026"
+    texts = [
+        f"{day}/{years} 10:00:00" for day in ("31/02", "30/02", "29/02", "01/03", "2/3", "31/04", "28/02")
+    ]
+    done = convert(pa.table({"t": texts}), mapping.parse(doc, "m"), 0)
+    assert done.rows.tolist() == [3, 4, 6]
+    assert texts[0] in done.unread[0][1].decode()
+
+
+def test_a_blank_beside_what_is_no_number():
+    table = pa.table({"who": ["1", "2"], "when": ["12:00:00"] * 2, "v": ["", "fast"]})
+    done = convert(table, mapping.parse(GOOD, "m"), 0)
+    assert done.batch.column("speed_mps").to_pylist() == [None]
+    assert [row for row, _ in done.unread] == [1]

@@ -88,7 +88,8 @@ class Checker:
         try:
             self.doc: dict[str, Any] = tomllib.loads(text)
         except (ValueError, RecursionError) as e:
-            raise BadSetting(f"{label}: {e}") from e
+            last = f"at the end, line {text.count(chr(10)) + 1}"
+            raise BadSetting(f"{label}: {str(e).replace('at end of document', last)}") from e
         self._places = places(text)
 
     def fail(self, path: Path, detail: str) -> NoReturn:
@@ -146,7 +147,7 @@ class Checker:
     def whole(self, table: Mapping[str, Any], path: Path, lo: int, hi: int, default: Any = ...) -> Any:
         """A whole number between ``lo`` and ``hi``."""
         value = self.value(table, path, int, default)
-        if value is not default and not lo <= value <= hi:
+        if path[-1] in table and not lo <= value <= hi:
             self.fail(path, f"is {_short(value)}; it can be {lo} to {hi}")
         return value
 
@@ -155,7 +156,7 @@ class Checker:
     ) -> Any:
         """One of some words."""
         value = self.value(table, path, str, default)
-        if value is not default and value not in options:
+        if path[-1] in table and value not in options:
             self.fail(path, f"is {_short(value)}; it can be {', '.join(options)}")
         return value
 

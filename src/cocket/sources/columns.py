@@ -26,6 +26,8 @@ _WORDS: Final = {
     Kind.FLOAT: "a number",
     Kind.BOOL: "true or false",
 }
+_SHORT: Final = (("%F", "%Y-%m-%d"), ("%D", "%m/%d/%y"), ("%T", "%H:%M:%S"), ("%R", "%H:%M"))
+"""What C's strptime knows and Python's does not."""
 _PROBE: Final = datetime(2026, 11, 22, 13, 14, 15, 160_000, tzinfo=UTC)
 
 
@@ -40,6 +42,8 @@ def time(check: Checker, of: Message | None) -> Time:
             table, at, keys | {"nulls", "required"} | (FIELD_KEYS if of.format == "binary" else {"from"})
         )
     form: str = check.value(table, ("time", "format"), str, "iso")
+    for short, long in _SHORT:
+        form = form.replace(short, long)
     if of is None and "column" in table and "from" in table:
         check.fail(("time", "from"), "and time.column are the same; give one of them")
     binary = of is not None and of.format == "binary"

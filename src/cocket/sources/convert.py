@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -125,7 +126,7 @@ def _numbers(source: pa.Array, rule: Rule) -> tuple[pa.Array, Array]:
             data = text.cast(pa.float64())
         except pa.ArrowInvalid:
             fits = pc.match_substring_regex(text, f"^{NUMBER}$")
-            bad = pc.and_(text.is_valid(), pc.invert(fits)).to_numpy(zero_copy_only=False)
+            bad = pc.and_kleene(text.is_valid(), pc.invert(fits)).to_numpy(zero_copy_only=False)
             data = pc.if_else(fits, text, pa.scalar(None, pa.string())).cast(pa.float64())
     else:
         data = source.cast(pa.float64())
@@ -163,7 +164,7 @@ def _times(source: pa.Array, time: Time) -> tuple[pa.Array, Array]:
             return pc.multiply(source.cast(pa.int64()), scale).cast(utc), none
         text = _blank_to_null(source.cast(pa.string()), ())
         fits = pc.match_substring_regex(text, r"^-?[0-9]{1,17}(\.[0-9]+)?$")
-        bad = pc.and_(text.is_valid(), pc.invert(fits)).to_numpy(zero_copy_only=False)
+        bad = pc.and_kleene(text.is_valid(), pc.invert(fits)).to_numpy(zero_copy_only=False)
         number = pc.if_else(fits, text, pa.scalar(None, pa.string())).cast(pa.float64())
         return pc.round(pc.multiply(number, float(scale))).cast(pa.int64()).cast(utc), bad
     text = _blank_to_null(source.cast(pa.string()), ())
@@ -178,7 +179,28 @@ def _strptime(text: Strings, time: Time) -> pa.Array:
         form = "%Y-%m-%d " + form
         text = pc.binary_join_element_wise(pa.scalar(f"{time.date:%Y-%m-%d} "), text, pa.scalar(""))
     parsed = pc.strptime(text, format=form, unit="us", error_is_null=True)
+    if time.date is None:
+        parsed = _of_a_calendar(text, parsed, form)
     return parsed.cast(pa.timestamp("us", tz="UTC")) if "%z" in form else _local(parsed, time.zone)
+
+
+def _of_a_calendar(text: Strings, parsed: pa.Array, form: str) -> pa.Array:
+    """Null in place of what C's strptime takes for a day of the next month (30 February for 2 March)."""
+    early = np.flatnonzero(
+        pc.fill_null(pc.less_equal(pc.day(parsed), 3), False).to_numpy(zero_copy_only=False)
+    )
+    try:
+        again = pc.strftime(parsed.take(pa.array(early)).cast(pa.timestamp("s"), safe=False), form)
+        same = pc.equal(again, text.take(pa.array(early))).to_numpy(zero_copy_only=False)
+    except pa.ArrowException:
+        same = np.zeros(len(early), bool)
+    none = np.zeros(len(text), bool)
+    for i in early[~same].tolist():
+        try:
+            datetime.strptime(text[i].as_py(), form)  # noqa: DTZ007 - only whether there is such a day
+        except ValueError as error:
+            none[i] = "range for month" in str(error) or "does not match" in str(error)
+    return pc.if_else(pa.array(none), pa.scalar(None, parsed.type), parsed) if none.any() else parsed
 
 
 def _iso(text: Strings, zone: str) -> pa.Array:

@@ -353,4 +353,4 @@ def test_a_mapping_of_messages_is_not_replayed(tmp_path, capsys):
     file = tmp_path / "messages.ndjson"
     file.write_text("{}\n")
     assert replay(file, mapping="example-door-sensor") == 2
-    assert "cocket decode example-door-sensor" in capsys.readouterr().err
+    assert "cocket decode --mapping example-door-sensor" in capsys.readouterr().err

@@ -240,11 +240,6 @@ def _source(file: Path, mapping: str | Path | None, speed: float | None) -> Iter
     if not file.is_file():
         raise BadSetting(f"{file} is no file")
     checked = None if mapping is None else load(mapping)
-    if checked is not None and checked.message is not None:
-        raise BadSetting(
-            f"{checked.name} describes live messages, not a file of rows; read a file of them with "
-            f"`cocket decode {checked.stem} {file}`"
-        )
     if speed is not None:
         return sorted_parts(file, checked, ROWS_A_BODY, speed)
     return ((0.0, part) for part in parts(file, checked, ROWS_A_BODY))

@@ -56,7 +56,12 @@ class Part:
 
 
 def file_format(file: Path, mapping: Mapping | None) -> str:
-    """By the mapping, else by the file's ending. Raises ``BadSetting``."""
+    """By the mapping, else by the file's ending. Raises ``BadSetting``, also for a mapping of live messages."""
+    if mapping is not None and mapping.message is not None:
+        raise BadSetting(
+            f"{mapping.name} describes live messages, not a file of rows; read a file of them, one a line, with "
+            f"`cocket decode --mapping {mapping.stem} {file}`"
+        )
     known = (mapping.format if mapping else None) or ENDINGS.get(file.suffix.lower())
     if known is None:
         raise BadSetting(f"{file}: its ending names no format; it can be .csv, .ndjson or .parquet")

@@ -72,22 +72,27 @@ _SEPARATORS: Final = re.compile(r"[\W_]+")
 _WHERE: Final = frozenset({"gps", "gpslocation", "location", "position", "coordinates", "gnss"})
 _PARTS: Final = frozenset({"air", "action", "measurements", "values", "data", "sensors"})
 _MOST: Final = 200
+_LONGEST: Final = 64
 _MOST_SIZE: Final = 1e15
 _DEEP: Final = 2
 _LEAST_PERCENT: Final = 5
 _LEAST_PPM: Final = 100
 
 
-@lru_cache(maxsize=4096)
 def meaning(name: str) -> tuple[str, float] | None:
     """The column that a name stands for, and the factor to its unit; None if it is not known."""
-    word = _SEPARATORS.sub("", name.lower())[:64]
+    return _meaning(name[:_LONGEST])
+
+
+@lru_cache(maxsize=1024)
+def _meaning(name: str) -> tuple[str, float] | None:
+    word = _SEPARATORS.sub("", name.lower())
     return WORDS.get(word) or WORDS.get(word.rstrip("0123456789"))
 
 
 def known(name: str) -> bool:
     """Whether ``one`` may know this name."""
-    return meaning(name) is not None or _SEPARATORS.sub("", name.lower()) in {"battery", "co2"}
+    return meaning(name) is not None or _SEPARATORS.sub("", name[:_LONGEST].lower()) in {"battery", "co2"}
 
 
 def sensed(values: Mapping[str, Any]) -> Row:
@@ -111,7 +116,7 @@ def _walk(items: Iterable[tuple[str, Any]], row: Row, deep: int) -> None:
 
 def _inside(name: str, value: Mapping[str, Any], row: Row, deep: int) -> None:
     """An object: a place, a group, or the channels of one kind of sensor (``{"temperatureSensor": {"1": 21.5}}``)."""
-    word = _SEPARATORS.sub("", name.lower()).rstrip("0123456789")
+    word = _SEPARATORS.sub("", name[:_LONGEST].lower()).rstrip("0123456789")
     if word in _WHERE or word in _PARTS:
         inner = next(iter(value.values()), None)
         if word in _WHERE and isinstance(inner, dict):
@@ -124,7 +129,7 @@ def _inside(name: str, value: Mapping[str, Any], row: Row, deep: int) -> None:
 
 def one(name: str, value: Any, row: Row) -> None:
     """Put one value into the row if its name and type are known, and nothing of that meaning is there."""
-    word = _SEPARATORS.sub("", name.lower())[:64]
+    word = _SEPARATORS.sub("", name[:_LONGEST].lower())
     if word == "battery":
         found: tuple[str, float] | None = ("battery_pct", 1.0) if _is_more(value, _LEAST_PERCENT) else None
     elif word == "co2":

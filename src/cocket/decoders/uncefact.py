@@ -190,7 +190,7 @@ def _plain(doc: Any) -> dict[str, Any]:
 
 
 def _word(text: str) -> str:
-    return _SEPARATORS.sub("", text.lower())[:64]
+    return _SEPARATORS.sub("", text[:64].lower())
 
 
 def _first(doc: Mapping[str, Any], names: tuple[str, ...]) -> Any:

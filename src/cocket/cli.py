@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cocket import __version__
+from cocket import __version__, cli_devices
 from cocket.core.errors import BadSetting, CocketError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_backtest(commands)
     _add_rules(commands)
-    _add_decode(commands)
+    cli_devices.add(commands)
     for name, run, text in (
         ("doctor", _doctor, "check a data folder and say in words what is wrong and what to do"),
         ("verify", _verify, "check every checksum of a data folder"),
@@ -156,22 +156,6 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.set_defaults(run=_backtest)
 
 
-def _add_decode(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "read frames of a device protocol and print what they say, one JSON object a frame"
-    command = commands.add_parser("decode", help=text, description=text[0].upper() + text[1:] + ".")
-    command.add_argument("protocol", nargs="?", metavar="PROTOCOL", help="its name; --list names them all")
-    command.add_argument(
-        "file",
-        nargs="?",
-        default="-",
-        metavar="FILE",
-        help="a frame a line, as hexadecimal bytes (default: -, standard input)",
-    )
-    command.add_argument("--text", action="store_true", help="lines are frames of text, not hexadecimal")
-    command.add_argument("--list", action="store_true", help="name the protocols and end")
-    command.set_defaults(run=_decode)
-
-
 def _add_rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "print every detector's settings with their defaults as a rules file, or check one"
     command = commands.add_parser("rules", help=text, description=text[0].upper() + text[1:] + ".")
@@ -261,18 +245,6 @@ def _rules(args: argparse.Namespace) -> int:
     load(args.check, DETECTORS)
     print(f"{args.check}: good")
     return GOOD
-
-
-def _decode(args: argparse.Namespace) -> int:
-    from cocket.checks import decode
-
-    if args.list:
-        return decode.list_protocols()
-    if args.protocol is None:
-        raise BadSetting(
-            "which protocol? `cocket decode --list` names them; then `cocket decode PROTOCOL FILE`"
-        )
-    return decode.decode_file(args.protocol, args.file, text=args.text)
 
 
 def _doctor(args: argparse.Namespace) -> int:

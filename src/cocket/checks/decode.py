@@ -26,15 +26,12 @@ def list_protocols() -> int:
     return 0
 
 
-def decode_file(name: str, file: str, *, text: bool) -> int:
+def decode_file(name: str, file: str, *, text: bool, mapping: bool = False) -> int:
     """Print one JSON object for each line of ``file`` (``-``: standard input). 1 if any was rejected, else 0.
 
-    Raises ``BadSetting`` if there is no such protocol or file.
+    ``mapping``: ``name`` is a mapping file, or a shipped one. Raises ``BadSetting`` if there is no such protocol or file.
     """
-    try:
-        p = protocol(name)
-    except NotFound as error:
-        raise BadSetting(error.detail) from error
+    p = _mapped(name) if mapping else _named(name)
     if file == "-":
         return _decode(p, sys.stdin.buffer, text=text)
     try:
@@ -42,6 +39,20 @@ def decode_file(name: str, file: str, *, text: bool) -> int:
             return _decode(p, source, text=text)
     except OSError as error:
         raise BadSetting(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _named(name: str) -> Protocol:
+    try:
+        return protocol(name)
+    except NotFound as error:
+        raise BadSetting(error.detail) from error
+
+
+def _mapped(name: str) -> Protocol:
+    from cocket.sources.mapping import load
+    from cocket.sources.messages import as_protocol
+
+    return as_protocol(load(name))
 
 
 def _decode(p: Protocol, source: BinaryIO, *, text: bool) -> int:

@@ -127,7 +127,9 @@ def parameters(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]
             kind = int.from_bytes(data[at : at + 2], "big") & 0x3FF
             start, stop = at + 4, at + int.from_bytes(data[at + 2 : at + 4], "big")
             if kind < 128:
-                raise Undecodable("unknown-type", f"a long parameter of type {kind} at byte {at} is not known")
+                raise Undecodable(
+                    "unknown-type", f"a long parameter of type {kind} at byte {at} is not known"
+                )
         if not start <= stop <= end:
             raise Undecodable("length", f"parameter {kind} at byte {at} does not fit into what holds it")
         yield kind, start, stop

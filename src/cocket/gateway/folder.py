@@ -25,6 +25,7 @@ from cocket.gateway.registry import Peer
 from cocket.observations.frames import read_frame
 from cocket.observations.readers import read_arrow, read_ndjson
 from cocket.sources.mapping import load
+from cocket.sources.messages import as_protocol
 from cocket.sources.model import Mapping
 from cocket.sources.rows import parts
 
@@ -44,9 +45,10 @@ def reads(gateway: Gateway, name: str) -> Protocol | Mapping:
         return gateway.protocol(name)
     except NotFound as unknown:
         try:
-            return load(name)
+            mapping = load(name)
         except BadSetting as error:
             raise BadSetting(f"{unknown.detail}; and as a mapping: {error.detail}") from error
+        return mapping if mapping.message is None else as_protocol(mapping)
 
 
 async def watch_folder(gateway: Gateway, folder: Path, kind: Protocol | Mapping) -> None:

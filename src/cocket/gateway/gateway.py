@@ -34,6 +34,7 @@ from cocket.gateway.intake import Intake, Speaker
 from cocket.gateway.listening import Door, parse
 from cocket.gateway.mqtt import MqttDoor
 from cocket.gateway.registry import Registry
+from cocket.sources.model import Mapping
 
 _SWEEP_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
@@ -55,6 +56,8 @@ class Gateway:
         """Mapping files that could not be used, in words."""
         self.addresses: list[str] = []
         """Where it listens, one line a door."""
+        self.topics: dict[str, Mapping] = {}
+        """MQTT topic filters that mappings name themselves."""
         self._mapped = self._mappings()
         host = self.settings.host or service.settings.http.host
         self._doors = [parse(text, host) for text in (*self.settings.listen, *doors)]
@@ -210,13 +213,15 @@ class Gateway:
         if not self.settings.mappings:
             return {}
         from cocket.sources.mapping import load_folder
-        from cocket.sources.messages import as_protocol
+        from cocket.sources.messages import as_protocol, topic_filter
 
         found, faults = load_folder(Path(self.settings.mappings))
-        self.faults = [str(fault) for fault in faults]
+        self.faults = [fault.detail for fault in faults]
         for fault in self.faults:
             log.error("a mapping is not used: %s", fault)
-        return {p.name: p for p in map(as_protocol, found)}
+        live = [m for m in found if m.message is not None]
+        self.topics = {t: m for m in live if (t := topic_filter(m)) is not None}
+        return {p.name: p for p in map(as_protocol, live)}
 
     def protocol(self, name: str) -> Protocol:
         """A mapping of the settings' folder, or a protocol that comes with Cocket. ``NotFound`` if there is none."""
@@ -368,8 +373,8 @@ class Gateway:
     # for other threads
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Call on the gateway's thread; nothing happens before it runs or after it stopped."""
-        if self._ready.done() and not self._loop.is_closed():
+        """Call on the gateway's thread, from any; nothing happens once it has stopped."""
+        if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call)
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:

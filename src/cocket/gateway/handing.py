@@ -19,6 +19,7 @@ from cocket.observations.rules import batch_of
 if TYPE_CHECKING:
     from cocket.gateway.gateway import Gateway
 
+_LARGE: Final = 1 << 15
 _AT_ONCE: Final = 200
 """Frames after which the devices' own connections have their turn."""
 
@@ -71,7 +72,11 @@ class Handing:
                     Reject(number, frame.path, frame.rule, frame.detail, b"", speaker.source, protocol.name)
                 )
                 continue
-            reading = read_line(protocol, frame, session)
+            if len(frame) > _LARGE:  # a picture, perhaps: others should not wait for it
+                loop = asyncio.get_running_loop()
+                reading = await loop.run_in_executor(None, read_line, protocol, frame, session)
+            else:
+                reading = read_line(protocol, frame, session)
             shown = replace(reading, rows=[dict(row) for row in reading.rows])
             taken = gateway.intake.take(speaker, frame, reading, gateway.now_s())
             out.readings.append(shown)

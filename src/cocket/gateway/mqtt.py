@@ -26,19 +26,25 @@ from cocket.gateway.intake import Speaker
 from cocket.gateway.listening import Door
 from cocket.gateway.registry import Peer
 from cocket.observations.frames import identity, read_frame
+from cocket.sources.messages import device_of_topic
 
 if TYPE_CHECKING:
     from cocket.gateway.gateway import Gateway
 
 USUAL: Final = {
-    "owntracks/+/{device}": "owntracks",
+    "owntracks/{user}/{device}": "owntracks",
     "application/+/device/{device}/event/+": "chirpstack",
     "v3/+/devices/{device}/up": "thethingsstack",
-    "spBv1.0/+/+/{device}": "sparkplug",
-    "spBv1.0/+/+/+/{device}": "sparkplug",
+    "spBv1.0/+/+/{node}": "sparkplug",
+    "spBv1.0/+/+/{node}/{device}": "sparkplug",
 }
-"""Topics as these systems publish, where the settings do not say otherwise."""
+"""Topics as these systems publish, where the settings do not say otherwise. A device's name is what stands at the
+places in braces, joined by ``-``."""
 
+_SHARED: Final = re.compile(r"(spBv1\.0/[^/]+)/[^/]+/([^/]+)(/[^/]+)?")
+"""Sparkplug: aliases are one edge node's, whatever the device (specification 3.0, 6.4.7)."""
+
+_PLACE: Final = re.compile(r"\{[a-z]+\}")
 _OWN: Final = re.compile(r"cocket/([^/]+)/([^/]+)")
 _MOST_TOPICS: Final = 50_000
 _CONNECT_S: Final = 10.0
@@ -64,16 +70,10 @@ def route(topic: str, protocol: str) -> Route:
                 f"gateway.mqtt_topics: {topic!r} is no topic filter (+ and # are whole levels, # the last)"
             )
     pattern = "/".join(
-        ".*"
-        if x == "#"
-        else "(?P<device>[^/]+)"
-        if x == "{device}"
-        else "[^/]+"
-        if x == "+"
-        else re.escape(x)
+        ".*" if x == "#" else "([^/]+)" if _PLACE.fullmatch(x) else "[^/]+" if x == "+" else re.escape(x)
         for x in levels
     )
-    return Route("/".join("+" if x == "{device}" else x for x in levels), re.compile(pattern), protocol)
+    return Route("/".join("+" if _PLACE.fullmatch(x) else x for x in levels), re.compile(pattern), protocol)
 
 
 class MqttDoor:
@@ -137,7 +137,8 @@ class MqttDoor:
             log.error("the MQTT broker at %s refuses us: %s", self.address, reason)
             self._gateway.counts["mqtt-refused"] += 1
             return
-        client.subscribe([("cocket/+/+", 1), *((r.subscription, 1) for r in self._routes)])
+        own = [(topic, 1) for topic in self._gateway.topics]
+        client.subscribe([("cocket/+/+", 1), *((r.subscription, 1) for r in self._routes), *own])
         self._gateway.counts["mqtt-connected"] += 1
 
     def _lost(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
@@ -152,17 +153,22 @@ class MqttDoor:
     # on the gateway's thread
 
     def _take(self, topic: str, payload: bytes, ack: Any) -> None:
-        speaker = self._speakers.get(topic)
+        shared = _SHARED.fullmatch(topic)
+        key = f"{shared[1]}/+/{shared[2]}" if shared else topic
+        speaker = self._speakers.get(key)
         if speaker is None:
             found = self._speaker(topic)
             if isinstance(found, Reject):
                 self._gateway.counts["mqtt-unmapped"] += 1
                 self._gateway.keep([], [Reject(0, "", found.rule, found.detail, payload, found.source)], ack)
                 return
-            speaker = self._speakers[topic] = found
+            speaker = self._speakers[key] = found
             if len(self._speakers) > _MOST_TOPICS:
                 self._speakers.popitem(last=False)
-        self._speakers.move_to_end(topic)
+        elif shared:
+            device = self._named(topic)[1]
+            speaker.session.device_id = None if device is None else identity(device)
+        self._speakers.move_to_end(key)
         protocol = speaker.protocol
         if len(payload) > max(protocol.max_frame, 1 << 20):
             self._gateway.noise(speaker, payload, "frame-too-long", ack)
@@ -173,20 +179,28 @@ class MqttDoor:
             self._gateway.frame(speaker, frame, reading, ack if i == len(frames) - 1 else _later)
 
     def _speaker(self, topic: str) -> Speaker | Reject:
-        own = _OWN.fullmatch(topic)
-        name, device = (own[1], own[2]) if own else ("", None)
-        if own is None:
-            for r in self._routes:
-                match = r.pattern.fullmatch(topic)
-                if match is not None:
-                    name, device = r.protocol, match.groupdict().get("device")
-                    break
+        name, device = self._named(topic)
         try:
             protocol: Protocol = self._gateway.protocol(name)
         except NotFound as error:
             return Reject(0, "", "unmapped-topic", f"topic {topic[:200]!r}: {error.detail}", b"", "mqtt")
         session = Session(None if device is None else identity(device))
         return Speaker(protocol, f"{name}@mqtt"[:64], session, Peer(), exclusive=False)
+
+    def _named(self, topic: str) -> tuple[str, str | None]:
+        """The protocol of a topic and, where it stands there, the device."""
+        own = _OWN.fullmatch(topic)
+        if own:
+            return own[1], own[2]
+        for r in self._routes:
+            match = r.pattern.fullmatch(topic)
+            if match is not None:
+                return r.protocol, "-".join(match.groups()) or None
+        for mapping in self._gateway.topics.values():
+            device = device_of_topic(mapping, topic)
+            if device is not None:
+                return mapping.stem, device
+        return "", None
 
 
 def _later() -> None:

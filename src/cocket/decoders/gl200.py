@@ -70,7 +70,7 @@ FENCE: Final = {"0": "fence_left", "1": "fence_entered"}
 PORTABLE: Final = {
     "02": 1, "21": 1, "1A": 1, "28": 1, "2C": 1, "30": 1, "F5": 1, "C3": 1, "11": 1,  # GL200, GL300, GL320M, GL500
     "42": 2,  # GT501
-    "DE": 3, "2E": 3, "40": 3, "44": 3, "45": 3,  # GL500M, GL530
+    "DE": 3, "2E": 3, "40": 3, "44": 3,  # GL500M, GL500 of 2016, GL530
 }  # fmt: skip
 """Models that run on their battery, by the first digits of the version: where behind the cell their charge in per cent stands.
 
@@ -79,7 +79,7 @@ PORTABLE: Final = {
 _WITH_CHARGE: Final = frozenset(
     {"FRI", "GEO", "SPD", "SOS", "RTL", "PNL", "NMR", "DIS", "DOG", "IGL", "ERI", "LSA"}
 )
-_ONE_MODEL_STARTS: Final = frozenset({"40", "44"})
+_CHARGE_BEFORE_FIX: Final = frozenset({"40", "44"})
 _VIN_FIRST: Final = frozenset({"1F", "36", "2D"})
 """GV500: the vehicle's number stands between device and device name."""
 _SHORT_STATUS: Final = frozenset({"DF", "BD"})
@@ -403,7 +403,7 @@ def _lbs(v: list[str], state: Row) -> None:
 
 def _str(v: list[str], state: Row) -> None:
     """GTSTR, GTCTN of the GL500 and GL530: temperature and charge stand before the location."""
-    if v[1][:2] in _ONE_MODEL_STARTS:
+    if v[1][:2] in _CHARGE_BEFORE_FIX:
         state["battery_pct"] = _per_cent(v[8])
         if v[7]:
             state["temp_c"] = decimal(v[7])

@@ -1,6 +1,6 @@
 """`make bench`: every figure of speed that Cocket claims, as a ratio against a baseline of the same run.
 
-    python -m bench.run            all sections, up to twenty minutes
+    python -m bench.run            all sections, up to half an hour
     python -m bench.run --quick    smaller sizes, about three minutes
     python -m bench.run --only http --only latency
 
@@ -28,7 +28,7 @@ for place in (ROOT, ROOT / "src"):  # also as a plain file, and without an insta
 
 from rich.table import Table  # noqa: E402
 
-from bench import detectors, disk, doors, geo, history, memory  # noqa: E402
+from bench import detectors, devices, disk, doors, geo, history, memory  # noqa: E402
 from bench.measure import Section, console, machine  # noqa: E402
 
 SECTIONS: dict[str, Callable[[bool, Path], Section]] = {
@@ -39,6 +39,8 @@ SECTIONS: dict[str, Callable[[bool, Path], Section]] = {
     "latency": lambda quick, place: doors.latency(place, quick=quick),
     "recovery": lambda quick, place: disk.recovery(place, quick=quick),
     "state": lambda quick, place: memory.active_movements(place, quick=quick),
+    "decoding": lambda quick, _: devices.decoding(quick=quick),
+    "devices": lambda quick, place: devices.gateway(place, quick=quick),
     "history": lambda quick, place: history.tracks(place, quick=quick),
 }
 

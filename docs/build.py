@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from cocket.core.config import Settings
+from cocket.decoders import protocols
 
 HERE = Path(__file__).resolve().parent
 
@@ -46,7 +47,43 @@ def _metas(hint: Any) -> list[Any]:
     return [a for a in get_args(hint)[1:] if isinstance(a, msgspec.Meta)]
 
 
-PAGES = {"settings.md": settings_page}
+_FAMILIES = {
+    "seal": "E-seals and locks",
+    "tracker": "Trackers",
+    "ship": "Ships",
+    "reader": "Readers",
+    "sensor": "Sensors, and what others forward",
+}
+
+
+def devices_page() -> str:
+    """docs/devices/README.md from the decoders."""
+    out = [
+        "# Devices",
+        "",
+        "Written by `make docs` from `src/cocket/decoders`; do not edit.",
+        "",
+        "What Cocket understands by itself; how devices reach it is told in [the gateway](../gateway.md). Everything else arrives",
+        "through a [mapping](../mappings.md), or through a [Traccar](traccar.md) server. Where captured frames are read otherwise than",
+        "by Traccar, [it is said](disagreements.md).",
+    ]
+    for family, title in _FAMILIES.items():
+        out += [
+            "",
+            f"## {title}",
+            "",
+            "| protocol | spoken by | doors | commands | document |",
+            "|---|---|---|---|---|",
+        ]
+        for p in protocols():
+            if p.family == family:
+                commands = ", ".join(sorted(p.commands)) or "–"
+                doors = ", ".join(p.doors) + (f" ({p.port})" if p.port else "")
+                out.append(f"| [`{p.name}`]({p.name}.md) | {p.title} | {doors} | {commands} | {p.document} |")
+    return "\n".join(out) + "\n"
+
+
+PAGES = {"settings.md": settings_page, "devices/README.md": devices_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

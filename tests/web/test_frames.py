@@ -83,6 +83,29 @@ def test_refusals(door) -> None:
     door.is_problem(door.http.get("/frames/jt701?x=1"), 404)
 
 
+def test_a_phone_that_reports_in_the_address(door) -> None:
+    name = door.name("phone")
+    door.put(f"/devices/{name}", {})
+    query = {"id": name, "lat": "22.5", "lon": "114.1", "timestamp": "1790000000", "speed": "10"}
+    assert door.http.get("/frames/osmand", params=query).json()["accepted"] == 1
+    assert (
+        door.http.post("/frames/osmand", params={**query, "timestamp": "1790000005"}).json()["accepted"] == 1
+    )
+    forwarded = {
+        "device": {"uniqueId": name},
+        "position": {
+            "fixTime": "2026-09-21T16:13:30Z",
+            "latitude": 22.5,
+            "longitude": 114.1,
+            "speed": 10,
+            "valid": True,
+        },
+    }
+    answer = door.http.post("/frames/traccar", json=forwarded).json()
+    assert answer["frames"][0]["observations"][0]["speed_mps"] == pytest.approx(5.1444, abs=1e-3)
+    assert answer["accepted"] == 1
+
+
 def test_protocols_and_figures(door, seal) -> None:
     items = {p["name"]: p for p in door.http.get("/protocols").json()["items"]}
     assert items["jt701"]["family"] == "seal"

@@ -35,6 +35,7 @@ _WHOLE: Final = (
     "image/bmp",
     "image/webp",
 )
+_OWN_QUERY: Final = frozenset({"text", "device_id"})
 _TAKEN: Final = (*_LINES, _STREAM, *_WHOLE)
 
 Name = Annotated[
@@ -147,7 +148,6 @@ async def _hand_in(
     response_model=models.FramesAnswer,
     responses=declared(400, 404, 408, 413, 415, 422, 429, 503),
     openapi_extra=_BODY,
-    dependencies=[Depends(known_query)],
 )
 async def send_frames(
     request: Request,
@@ -163,8 +163,17 @@ async def send_frames(
     """Frames as `cocket decode` takes them, into the pipeline; or one document of a webhook. Answered once all is durable.
 
     `frames` tells what was read from each, in order; `rejects` names what waits in the quarantine, with the number of
-    its frame: what cannot be read, and what comes from a device that is not registered.
+    its frame: what cannot be read, and what comes from a device that is not registered. A device that reports in the
+    query of a POST without a body, as some phones do, is taken as well.
     """
+    length = request.headers.get("content-length", "0")
+    if (
+        length == "0"
+        and "transfer-encoding" not in request.headers
+        and set(request.query_params) - _OWN_QUERY
+    ):
+        return await send_query(request, service, gateway, protocol)
+    await known_query(request)
     if content_type(request) not in _TAKEN:
         raise _not_taken(content_type(request))
     named = gateway.protocol(protocol)

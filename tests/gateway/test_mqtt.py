@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
+import os
+import signal
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -73,8 +74,6 @@ def test_what_came_while_cocket_was_away_comes_after_all(tmp_path: Path) -> None
         door = f"mqtt://127.0.0.1:{broker.port}"
         with opened(tmp_path / "d", door) as w:
             w.register(SEAL)
-            until(lambda: w.gateway.counts["mqtt-connected"] == 1)
-            time.sleep(0.2)
         client = publisher(broker.port)
         publish(client, f"cocket/jt701/{SEAL}", seal_frame(SEAL, 1))
         client.disconnect()
@@ -83,6 +82,24 @@ def test_what_came_while_cocket_was_away_comes_after_all(tmp_path: Path) -> None
             until(lambda: w.observations == 1)
     finally:
         broker.stop()
+
+
+def test_the_broker_is_started_again_when_it_dies(tmp_path: Path) -> None:
+    with opened(tmp_path / "d", "mqtt:0") as w:
+        w.register(SEAL)
+        before = w.gateway.counts["mqtt-connected"]
+        pid = next(
+            p.name
+            for p in Path("/proc").iterdir()
+            if p.name.isdigit() and str(tmp_path) in (p / "cmdline").read_bytes().decode(errors="replace")
+        )
+        os.kill(int(pid), signal.SIGKILL)
+        until(lambda: w.gateway.counts["mqtt-connected"] > before, 30)
+        client = publisher(port_of(w))
+        publish(client, f"cocket/jt701/{SEAL}", seal_frame(SEAL, 1))
+        until(lambda: w.observations == 1)
+        client.disconnect()
+        client.loop_stop()
 
 
 def test_a_broker_that_is_not_there(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Broker:
     def __init__(self, folder: Path, host: str, port: int) -> None:
         self.host = host
         self.port = port or _free_port(host)
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -60,15 +60,15 @@ class Broker:
                 f"cannot listen on mqtt {self.host} port {self.port}: something is there already; "
                 f"if it is a broker, use it: mqtt://{self.host}:{self.port}"
             )
-        self._folder.mkdir(parents=True, exist_ok=True)
-        config = self._folder / "nats.conf"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "nats.conf"
         config.write_text(
             f"server_name: cocket\nlisten: 127.0.0.1:{_free_port('127.0.0.1')}\n"
-            f"jetstream {{ store_dir: {json.dumps(str(self._folder / 'store'))}, sync_interval: always }}\n"
+            f"jetstream {{ store_dir: {json.dumps(str(self.folder / 'store'))}, sync_interval: always }}\n"
             f"mqtt {{ host: {json.dumps(self.host)}, port: {self.port}, ack_wait: 60s, max_ack_pending: 4096 }}\n",
             encoding="utf-8",
         )
-        with (self._folder / "nats.log").open("ab") as out:
+        with (self.folder / "nats.log").open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603 - the program that came with us
                 [str(program), "-c", str(config)],
                 stdin=subprocess.DEVNULL,
@@ -79,7 +79,7 @@ class Broker:
         end = time.monotonic() + _START_S
         while not _answers(self.host, self.port):
             if self._process.poll() is not None or time.monotonic() > end:
-                said = (self._folder / "nats.log").read_text(encoding="utf-8", errors="replace")[-600:]
+                said = (self.folder / "nats.log").read_text(encoding="utf-8", errors="replace")[-600:]
                 self.stop()
                 raise BadSetting(f"the MQTT broker did not start; it said: {said}")
             time.sleep(0.05)

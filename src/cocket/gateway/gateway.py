@@ -37,6 +37,7 @@ from cocket.gateway.registry import Registry
 from cocket.sources.model import Mapping
 
 _SWEEP_S: Final = 1.0
+_MEND_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 60.0
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,8 @@ class Gateway:
             for door in self._doors:
                 await self._open_door(door, servers, mqtt)
             self._spawn(self._sweep())
+            for one in mqtt:
+                self._spawn(self._mend(one))
             self._ready.set_result(None)
             await self._stop.wait()
         finally:
@@ -353,6 +356,15 @@ class Gateway:
                 if why:
                     connection.close(why)
             self.commands.sweep()
+
+    async def _mend(self, door: MqttDoor) -> None:
+        """Look after the broker that is ours."""
+        while True:
+            await asyncio.sleep(_MEND_S)
+            try:
+                await self._loop.run_in_executor(None, door.mend)
+            except BadSetting as error:
+                log.warning("%s", error)
 
     async def _call(self, door: Door, p: Protocol) -> None:
         """Keep a connection that we make ourselves, with growing pauses between tries."""

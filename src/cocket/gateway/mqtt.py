@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
@@ -94,6 +95,8 @@ class MqttDoor:
         self._client.on_connect = self._connected
         self._client.on_message = self._arrived
         self._client.on_disconnect = self._lost
+        self._client.on_subscribe = self._granted
+        self._subscribed = threading.Event()
         self._client.max_inflight_messages_set(4096)
         if gateway.settings.mqtt_user:
             self._client.username_pw_set(gateway.settings.mqtt_user, gateway.settings.mqtt_password or None)
@@ -103,8 +106,8 @@ class MqttDoor:
     @property
     def address(self) -> str:
         """Where the broker is."""
-        port = self._broker.port if self._broker is not None else self._door.port
-        return f"{self._door.host}:{port}"
+        host, port = self._where()
+        return f"{host}:{port}"
 
     def open(self) -> None:
         """Start the broker if it is ours, connect, subscribe. ``BadSetting`` if that cannot be."""
@@ -114,14 +117,43 @@ class MqttDoor:
             except NotFound as error:
                 raise BadSetting(f"gateway.mqtt_topics: {error.detail}") from error
         if self._broker is not None:
+            self._prime(self._broker)
             self._broker.start()
-        host, _, port = self.address.rpartition(":")
+        self._join(self._client, *self._where())
+        if not self._subscribed.wait(_CONNECT_S):
+            self.close()
+            raise BadSetting(f"the MQTT broker at {self.address} does not let us subscribe")
+
+    def _prime(self, broker: Broker) -> None:
+        """Subscribe where no device can be yet: from its first moment on, what the broker acknowledges is kept for us."""
+        private = Broker(broker.folder, "127.0.0.1", 0)
+        private.start()
+        self._join(self._client, private.host, private.port)
+        ready = self._subscribed.wait(_CONNECT_S)
+        self._client.disconnect()
+        self._client.loop_stop()
+        private.stop()
+        self._subscribed.clear()
+        if not ready:
+            raise BadSetting(f"the MQTT broker does not let us subscribe; see {broker.folder / 'nats.log'}")
+
+    def _where(self) -> tuple[str, int]:
+        return self._door.host, self._broker.port if self._broker is not None else self._door.port
+
+    def _join(self, client: paho.Client, host: str, port: int) -> None:
         try:
-            self._client.connect(host, int(port), keepalive=30)
+            client.connect(host, port, keepalive=30)
         except OSError as error:
             self.close()
-            raise BadSetting(f"the MQTT broker at {self.address} cannot be reached: {error}") from error
-        self._client.loop_start()
+            raise BadSetting(f"the MQTT broker at {host}:{port} cannot be reached: {error}") from error
+        client.loop_start()
+
+    def mend(self) -> None:
+        """Start the broker again if it is ours and has died; the client finds it by itself."""
+        if self._broker is not None and not self._broker.running:
+            log.error("the MQTT broker has stopped; starting it again")
+            self._gateway.counts["mqtt-broker-restarted"] += 1
+            self._broker.start()
 
     def close(self) -> None:
         """Leave; what was not acknowledged comes again at the next start."""
@@ -140,6 +172,14 @@ class MqttDoor:
         own = [(topic, 1) for topic in self._gateway.topics]
         client.subscribe([("cocket/+/+", 1), *((r.subscription, 1) for r in self._routes), *own])
         self._gateway.counts["mqtt-connected"] += 1
+
+    def _granted(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        refused = [str(r) for r in reasons if r.is_failure]
+        if refused:
+            log.error("the MQTT broker at %s refuses a subscription: %s", self.address, refused[0])
+            self._gateway.counts["mqtt-refused"] += 1
+        self._gateway.counts["mqtt-subscribed"] += 1
+        self._subscribed.set()
 
     def _lost(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:

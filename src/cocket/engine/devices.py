@@ -12,7 +12,7 @@ from numba import njit
 
 from cocket.core.batch import Array, Batch
 from cocket.core.schema import NULL_INT
-from cocket.engine.ingest import time_trusted
+from cocket.engine.ingest import on_journeys
 
 _LAST = np.dtype(
     [
@@ -55,7 +55,7 @@ class Devices:
                 self._last = np.concatenate([self._last, np.repeat(_SILENT, max(top, 2 * len(self._last)))])
             row = np.full(top, -1, np.int64)
             last_us = self._last["observed_us"][:top].copy()
-            _newest(device, batch.filled("observed_us"), time_trusted(batch), last_us, row)
+            _newest(device, batch.filled("observed_us"), on_journeys(batch), last_us, row)
             at = np.flatnonzero(row >= 0)
             rows = row[at]
             self._last["observed_us"][at] = last_us[at]

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -34,6 +35,20 @@ def time_trusted(batch: Batch) -> Array:
     quality = batch.filled("time_quality")
     trusted: Array = (quality == DEVICE) | (quality == RECEIVED)
     return trusted
+
+
+REMARKS: Final = ("connected_twice", "moved_impossibly", "sequence_replayed", "identity_changed")
+"""Columns by which the gateway remarks on a device's conduct; such a row is not what the device said of the world."""
+
+
+def on_journeys(batch: Batch) -> Array:
+    """Which rows belong to journeys: what devices said themselves, at a time that can be trusted."""
+    rows = time_trusted(batch)
+    for name in REMARKS:
+        flag = batch.array(name)
+        if flag is not None:
+            rows &= flag != 1
+    return rows
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from cocket.core.detector import Detector
 from cocket.core.geometry import corridor_geometry, zone_geometry
 from cocket.core.journeys import NEVER, Journey, JourneyTable
 from cocket.core.rules import Rules
-from cocket.engine.ingest import time_trusted
+from cocket.engine.ingest import on_journeys
 from cocket.journeys.corridors import CorridorDef, CorridorIndex
 from cocket.journeys.join import Join
 from cocket.journeys.zones import ZoneDef, ZoneIndex
@@ -80,7 +80,7 @@ class World:
         if texts is None:  # only of an empty batch: every observation names its device
             return np.empty(0, np.int32), np.empty(0, np.int32)
         device = self.numbers(texts.values)[texts.codes]
-        trusted = time_trusted(batch)
+        trusted = on_journeys(batch)
         asked = device if trusted.all() else np.where(trusted, device, np.int32(-1))
         return device, self.journeys(asked, batch.filled("observed_us"))
 

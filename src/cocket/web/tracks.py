@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from cocket.core.batch import Array, Batch, Texts, concat
 from cocket.core.schema import BY_NAME, NULL_INT, SCHEMA_VERSION, Kind
-from cocket.engine.ingest import time_trusted
+from cocket.engine.ingest import on_journeys
 from cocket.store.bindings import Binding
 from cocket.store.history import History
 from cocket.web.answers import moment
@@ -59,7 +59,7 @@ def read(history: History, binding: Binding, max_points: int) -> Track:
     """All observations that a binding covers, thinned to ``max_points``. Times that are not to be trusted are left out."""
     to_us = _FOREVER if binding.to_us is None else binding.to_us
     batch = history.rows([(binding.device_id, binding.from_us, to_us)])
-    trusted = time_trusted(batch)
+    trusted = on_journeys(batch)
     if not trusted.all():
         batch = batch.take(trusted)
     rows = batch.n

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numba.core.registry import CPUDispatcher
-from tests.laws.harness import Machine, batch_of
-from tests.laws.world import JOURNEYS, at, reference, rows_of
+from tests.laws.harness import Machine, Reference, batch_of
+from tests.laws.world import JOURNEYS, PLACES, SAYS, at, reference, rows_of
 
 import cocket.detectors
 import cocket.journeys
 from cocket.core import episodes
 from cocket.core.batch import Batch
 from cocket.core.keys import observation_keys
+from cocket.detectors import gnss_jamming, low_battery, seal_opened
 
 INNER = {
     "episodes": "take_record give_record hand_out begin affirm _close_journey _drop_journey _move_journey",
@@ -72,7 +73,13 @@ def worked() -> None:
     machine = Machine(reference(1))
     for turn in range(60):
         script = [
-            (draw.randrange(3), turn * 4 + draw.randrange(5), draw.randrange(12), draw.randrange(42), 0)
+            (
+                draw.randrange(3),
+                turn * 4 + draw.randrange(5),
+                draw.randrange(len(PLACES)),
+                draw.randrange(len(SAYS)),
+                0,
+            )
             for _ in range(draw.choice([1, 1, 2, 3, 20]))
         ]
         _feed(machine, rows_of(script), by_arrow=turn % 2 == 1)
@@ -86,3 +93,27 @@ def worked() -> None:
 @pytest.mark.parametrize("kernel", _entries())
 def test_every_kernel_is_compiled_for_one_type(kernel: str) -> None:
     assert len(_kernels()[kernel].signatures) <= 1, _kernels()[kernel].signatures
+
+
+@pytest.mark.parametrize(
+    ("module", "kernel", "columns"),
+    [
+        (seal_opened, seal_opened._opened, {"locked": True, "rope_inserted": True, "unlock_alarm": True}),
+        (low_battery, low_battery._low, {"battery_pct": 9.0, "charging": False, "battery_low": True}),
+        (gnss_jamming, gnss_jamming._lost, {"fix_valid": False, "delayed": False, "jamming": True}),
+    ],
+    ids=["seal-opened", "low-battery", "gnss-jamming"],
+)
+def test_columns_that_are_absent_or_read_only_compile_nothing_more(
+    module: Any, kernel: CPUDispatcher, columns: dict[str, Any]
+) -> None:
+    machine = Machine(Reference(JOURNEYS, detectors=(module.DETECTOR,)))
+    detection = machine.detection
+    for turn in range(2 ** (len(columns) + 1)):
+        said = {name: value for k, (name, value) in enumerate(columns.items()) if turn >> k & 1}
+        batch = batch_of([{"device_id": "A", "observed_us": at(turn), **said}])
+        keys, journey = observation_keys(batch), machine._journeys(batch)
+        for name in said:
+            batch.columns[name].setflags(write=bool(turn >> len(columns)))
+        detection.run(batch, None, journey, keys, None, None)
+    assert len(kernel.signatures) == 1, kernel.signatures

@@ -127,6 +127,26 @@ def test_a_seal_opened_on_the_road_but_not_in_the_depot() -> None:
     assert opening.severity == unlocking.severity == "critical"
 
 
+def test_the_locks_own_alarm_is_an_opening_wherever_it_sounds() -> None:
+    told = story(
+        {"s": 0, "at": ROAD, "unlock_alarm": True},
+        {"s": 10, "locked": False},
+        {"s": 20, "locked": True, "unlock_alarm": True},
+        {"s": 30, "unlock_alarm": False},
+        {"s": 40, "locked": True},
+        {"s": 50, "at": DEPOT, "locked": False},
+        {"s": 60, "unlock_alarm": True},
+        {"s": 70, "locked": False},
+        {"s": 80, "locked": True, "rope_inserted": False},
+        {"s": 90, "locked": True},
+    )
+    first, second = told["seal-opened"]
+    assert (after_s(first.began_us), after_s(first.ended_us), first.count) == (0, 40, 3)
+    assert (after_s(second.began_us), after_s(second.ended_us), second.count) == (60, 90, 1)
+    assert first.severity == second.severity == "critical"
+    assert "unlock-outside-zone" not in told
+
+
 def test_a_rope_pulled_out_is_no_unlocking() -> None:
     told = story({"s": 0, "locked": True}, {"s": 9, "locked": True, "rope_inserted": False})
     assert [after_s(a.began_us) for a in told["seal-opened"]] == [9]
@@ -244,6 +264,24 @@ def test_a_low_battery_is_well_again_only_when_it_is() -> None:
     assert after_s(alert.ended_us) == 1
 
 
+def test_a_battery_that_is_low_by_the_devices_own_alarm() -> None:
+    low = {"battery_low": True}
+    (alert,) = story(
+        {"s": 0, "battery_pct": 15.0, **low},
+        {"s": 1, **low},
+        {"s": 2, "battery_low": False},
+        {"s": 3, "battery_pct": 12.0},
+        {"s": 4, **low},
+        {"s": 5, "battery_pct": 20.0, **low},
+    )["low-battery"]
+    assert (after_s(alert.began_us), after_s(alert.ended_us), alert.count) == (1, 5, 3)
+    assert (alert.value, alert.peak, after_s(alert.peak_us)) == (None, 12.0, 3)
+    assert "down to 12 %" in alert.says
+    (alert,) = story({"s": 0, **low}, {"s": 1, "charging": True, **low})["low-battery"]
+    assert (after_s(alert.ended_us), alert.peak) == (1, None)
+    assert "is low" in alert.says
+
+
 def test_jamming_is_lost_fixes_while_reports_keep_coming() -> None:
     def lost(s: int, **more: Any) -> dict[str, Any]:
         return {"s": s, "fix_valid": False, **more}
@@ -346,3 +384,26 @@ def test_jamming_once_raised_outlasts_a_pause() -> None:
     assert (after_s(alert.began_us), after_s(alert.raised_event_us), alert.ended_us) == (0, 120, None)
     assert (alert.count, alert.peak) == (5, 2010)
     assert "gnss-jamming" not in story(*lost[:2], *lost[3:])
+
+
+def test_jamming_of_which_the_device_itself_tells() -> None:
+    (alert,) = story(
+        {"s": 0, "at": ROAD, "jamming": True},
+        {"s": 10, "fix_valid": False},
+        {"s": 2000, "fix_valid": False},
+        {"s": 2010, "jamming": True, "delayed": True},
+        {"s": 2020},
+        {"s": 2030, "at": ROAD},
+    )["gnss-jamming"]
+    assert (after_s(alert.began_us), after_s(alert.raised_event_us), after_s(alert.ended_us)) == (0, 0, 2030)
+    assert (alert.count, alert.value, alert.peak, alert.threshold) == (4, 0.0, 2010, None)
+    assert "itself" in alert.says
+    first, second = story(
+        {"s": 0, "fix_valid": False},
+        {"s": 50, "jamming": True},
+        {"s": 60, "fix_valid": False, "jamming": False},
+        {"s": 200, "fix_valid": False},
+        {"s": 1000, "jamming": True},
+    )["gnss-jamming"]
+    assert (after_s(first.began_us), after_s(first.raised_event_us), after_s(first.ended_us)) == (0, 50, 60)
+    assert (after_s(second.began_us), second.ended_us, second.count) == (1000, None, 1)

@@ -85,6 +85,9 @@ class SealOpened(Question):
 
     def see(self, row: Row) -> Answer | None:
         locked, rope = row.obs.get("locked"), row.obs.get("rope_inserted")
+        if row.obs.get("unlock_alarm"):
+            self.armed = True
+            return Answer(1)
         if locked and rope is not False:
             self.armed = True
             return Answer(CLEAR)
@@ -128,24 +131,26 @@ class RouteDeviation(Question):
 class GnssJamming(Question):
     first: int | None = None
     latest = 0
+    raised = False
 
     def see(self, row: Row) -> Answer | None:
         if row.timer:
             return None
-        valid = row.obs.get("fix_valid")
-        if valid or row.fix:
-            self.first = None
+        valid, jamming = row.obs.get("fix_valid"), row.obs.get("jamming")
+        if jamming is False or (jamming is None and (valid or row.fix)):
+            self.first, self.raised = None, False
             return Answer(CLEAR)
-        if valid is None or row.obs.get("delayed"):
+        if jamming is None and (valid is None or row.obs.get("delayed")):
             return None
         level = 1
-        hold = self.p["hold_s"]
         if self.first is None:
             self.first = row.t
-        elif row.t - self.latest > self.p["max_gap_s"] * 1e6 and self.latest - self.first < hold * 1e6:
+        elif not self.raised and row.t - self.latest > self.p["max_gap_s"] * 1e6:
             level = AFRESH
             self.first = row.t
         self.latest = row.t
+        hold = 0.0 if jamming else self.p["hold_s"]
+        self.raised = self.raised or row.t - self.first >= hold * 1e6
         return Answer(level, dwell_s=hold, elapsed=True)
 
 
@@ -226,7 +231,7 @@ class LowBattery(Question):
             return Answer(CLEAR)
         battery = row.obs.get("battery_pct")
         if battery is None:
-            return None
+            return Answer(1) if row.obs.get("battery_low") else None
         if battery < self.p["below_pct"]:
             return Answer(1, battery)
         return Answer(CLEAR) if battery >= self.p["clear_pct"] else None

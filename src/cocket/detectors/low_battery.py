@@ -1,6 +1,7 @@
 """Is the battery running out?
 
-Below ``below_pct`` raises it at once; ``clear_pct`` or more, or charging, ends it; in between nothing changes.
+Below ``below_pct`` raises it at once, and so does the device's own alarm in a report that states no percentage;
+``clear_pct`` or more, or charging, ends it; in between nothing changes.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ _NO_NEWS = np.empty(0, np.int8)
 
 
 def _levels(frame: Frame, _state: Any) -> Levels | None:
-    battery, charging = frame.get("battery_pct"), frame.get("charging")
-    if battery is None and (charging is None or not frame.live):
+    battery, charging, alarm = frame.get("battery_pct"), frame.get("charging"), frame.get("battery_low")
+    if battery is None and alarm is None and (charging is None or not frame.live):
         return None
     level = np.empty(frame.n, np.int8)
     name = "low-battery"
+    # writable, or the kernel is compiled once more
+    battery = _NONE if battery is None else np.require(battery, None, "W")
     raised = _low(
-        _NONE if battery is None else battery,
-        _NO_NEWS if charging is None else charging,
+        battery,
+        _NO_NEWS if charging is None else np.require(charging, None, "W"),
+        _NO_NEWS if alarm is None else np.require(alarm, None, "W"),
         frame.param(name, "below_pct"),
         frame.param(name, "clear_pct"),
         frame.profile,
@@ -36,23 +40,26 @@ def _levels(frame: Frame, _state: Any) -> Levels | None:
 
 
 @njit(cache=True, nogil=True)
-def _low(battery: Array, charging: Array, below: Array, clear: Array, profile: Array, level: Array) -> bool:
+def _low(
+    battery: Array, charging: Array, alarm: Array, below: Array, clear: Array, profile: Array, level: Array
+) -> bool:
     raised = False
     for i in range(len(level)):
         level[i] = -1
+        pct = battery[i] if len(battery) else np.nan
         if len(charging) and charging[i] == 1:
             level[i] = 0
-        elif len(battery):
-            if battery[i] < below[profile[i]]:
-                level[i] = 1
-                raised = True
-            elif battery[i] >= clear[profile[i]]:
-                level[i] = 0
+        elif pct < below[profile[i]] or (np.isnan(pct) and len(alarm) and alarm[i] == 1):
+            level[i] = 1
+            raised = True
+        elif pct >= clear[profile[i]]:
+            level[i] = 0
     return raised
 
 
 def _says(f: Facts) -> str:
-    return f"The battery of seal {f.device_id} on {f.equipment_id} is down to {f.peak or 0.0:.0f} %."
+    battery = f"The battery of seal {f.device_id} on {f.equipment_id}"
+    return f"{battery} is low, says the seal." if f.peak is None else f"{battery} is down to {f.peak:.0f} %."
 
 
 DETECTOR = Detector(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { bytesOf, hex, textOf } from '../src/format/bytes';
 import { boundsOf, centreOf, wrapped } from '../src/map/bounds';
 import { graticule } from '../src/map/ground';
 import { mercator } from '../src/map/marks';
@@ -6,6 +7,8 @@ import { clipLine, clipRing } from '../src/map/outline';
 import { clampScale } from '../src/map/scale';
 import { alarmStretches, indexAt, lastKnown, sealLevels } from '../src/plots/replay';
 import { parseRoute, to } from '../src/state/address';
+import { parametersOf } from '../src/views/commanding';
+import { doorOf } from '../src/views/gateway';
 import { shownValue } from '../src/views/observation';
 
 describe('the map', () => {
@@ -84,15 +87,48 @@ describe('addresses', () => {
     expect(parseRoute(link.pathname, link.search)).toMatchObject({ alert: 'a&b' });
     expect(parseRoute(new URL(to.movement('26CN/1 é'), 'http://x').pathname)).toEqual({ page: 'movement', mrn: '26CN/1 é' });
     expect(parseRoute('/devices/D-1')).toEqual({ page: 'device', id: 'D-1' });
+    const held = new URL(to.quarantine(7, 'D 1'), 'http://x');
+    expect(parseRoute(held.pathname, held.search)).toEqual({ page: 'quarantine', id: '7', device: 'D 1' });
+    expect(parseRoute(to.gateway())).toEqual({ page: 'gateway' });
     expect(parseRoute('/nowhere').page).toBe('lost');
   });
 });
 
 describe('a value of an observation', () => {
   it('carries its unit, and stays unknown when it is', () => {
-    expect(shownValue('speed_mps', 10, 'en', 'yes', 'no')).toContain('km/h');
-    expect(shownValue('battery_pct', 0, 'en', 'yes', 'no')).toContain('0');
-    expect(shownValue('locked', false, 'en', 'yes', 'no')).toBe('no');
-    expect(shownValue('locked', null, 'en', 'yes', 'no')).toBeNull();
+    expect(shownValue('speed_mps', 10, 'en')).toContain('km/h');
+    expect(shownValue('battery_pct', 0, 'en')).toContain('0');
+    expect(shownValue('locked', false, 'en')).toBe('no');
+    expect(shownValue('locked', null, 'en')).toBeNull();
+  });
+});
+
+describe('bytes', () => {
+  const bytes = (...values: number[]) => Uint8Array.from(values);
+
+  it('are text only where somebody could have written them', () => {
+    expect(textOf(bytesOf('eyJhIjogMX0K'))).toBe('{"a": 1}\n');
+    expect(textOf(bytes(0x24, 0x80, 0x41))).toBeNull();
+    expect(textOf(bytes(0x24, 0x00, 0x41))).toBeNull();
+    expect(textOf(bytes(0xc3, 0xa9))).toBe('é');
+    expect(hex(bytes(0x24, 0x80, 0x0a))).toBe('24 80 0a');
+  });
+});
+
+describe('a command', () => {
+  it('sends numbers as numbers, passwords and other text as they stand', () => {
+    const typed = { seconds: ' 60 ', password: '000123', model: 'ST300', code: '007', empty: ' ' };
+    expect(parametersOf(['seconds', 'password', 'model', 'code', 'empty'], typed)).toEqual({
+      seconds: 60, password: '000123', model: 'ST300', code: '007',
+    });
+    expect(parametersOf(['password'], { password: '888888', seconds: '5' })).toEqual({ password: '888888' });
+  });
+});
+
+describe('a door', () => {
+  it('is told in its parts', () => {
+    expect(doorOf('tcp [::1]:5014 jt701')).toEqual({ kind: 'tcp', place: '[::1]:5014', protocol: 'jt701' });
+    expect(doorOf('folder /srv/with space aivdm')).toEqual({ kind: 'folder', place: '/srv/with space', protocol: 'aivdm' });
+    expect(doorOf('mqtt 127.0.0.1:1883')).toEqual({ kind: 'mqtt', place: '127.0.0.1:1883', protocol: null });
   });
 });

@@ -15,7 +15,8 @@ class Actions {
   alertId = $state<string | null>(null);
   #meant: (() => void) | null = null;
 
-  #signed(run: () => void): void {
+  /** Runs it in the operator's name; asks for the name first where there is none. */
+  signed(run: () => void): void {
     if (session.operator) return run();
     this.#meant = run;
     this.sheet = 'operator';
@@ -41,7 +42,7 @@ class Actions {
 
   acknowledge(id: string): void {
     if (!this.may(id, 'acknowledged')) return;
-    this.#signed(() => desk.decide(id, { state: 'acknowledged' }));
+    this.signed(() => desk.decide(id, { state: 'acknowledged' }));
   }
 
   /** Opens a sheet for an alert that has been taken up; one that is still raised is not triaged. */
@@ -55,7 +56,7 @@ class Actions {
           ? nextStates(alert.state).includes('closed')
           : RESPONSES.some((state) => nextStates(alert.state).includes(state));
     if (!wanted) return;
-    this.#signed(() => {
+    this.signed(() => {
       this.alertId = id;
       this.sheet = sheet;
     });

@@ -2,17 +2,21 @@ import type {
   Alert,
   AlertDetail,
   AlertPatch,
+  Command,
   Demo,
   Device,
   DeviceLast,
   GeoCollection,
   GeoFeature,
+  GatewayStats,
   Health,
   Ingest,
   MovementDetail,
   MovementSummary,
+  NewCommand,
   Office,
   Page,
+  Protocol,
   QuarantineItem,
   Stats,
   Track,
@@ -146,6 +150,19 @@ export const api = {
     request<Device>(`/devices/${part(id)}`, { signal }),
   deviceLast: (id: string, signal?: AbortSignal) =>
     request<DeviceLast>(`/devices/${part(id)}/last`, { signal }),
+  commands: (query: Query, signal?: AbortSignal) =>
+    request<Page<Command>>(withQuery('/commands', query), { signal }),
+  askCommand: (device: string, wanted: NewCommand, by: string) =>
+    request<Command>(withQuery(`/devices/${part(device)}/commands`, { by }), {
+      method: 'POST',
+      body: wanted,
+    }),
+  approveCommand: (id: number, by: string) =>
+    request<Command>(withQuery(`/commands/${id}/approve`, { by }), { method: 'POST', body: {} }),
+  cancelCommand: (id: number, by: string) =>
+    request<Command>(withQuery(`/commands/${id}/cancel`, { by }), { method: 'POST', body: {} }),
+  protocols: (signal?: AbortSignal) => request<{ items: Protocol[] }>('/protocols', { signal }),
+  gateway: (signal?: AbortSignal) => request<GatewayStats>('/gateway', { signal }),
   zones: () => features('/zones'),
   corridors: () => features('/corridors'),
   corridor: (id: string) => request<GeoFeature>(`/corridors/${part(id)}`),

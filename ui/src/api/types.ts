@@ -225,9 +225,71 @@ export interface Device {
   class: string | null;
   maker: string | null;
   model: string | null;
+  firmware: string | null;
+  owner: string | null;
+  state: string | null;
+  /** What it has to speak, and from where; null: any. */
+  protocol: string | null;
+  networks: string[] | null;
+  /** Not null: a client certificate, a password is demanded of it. */
+  certificate_sha256: string | null;
+  secret_sha256: string | null;
   report_interval_s: number | null;
   authorised_cards: string[] | null;
   registered_at: string | null;
+}
+
+export type CommandState =
+  | 'awaiting-approval'
+  | 'queued'
+  | 'sent'
+  | 'done'
+  | 'failed'
+  | 'expired'
+  | 'cancelled';
+
+export interface Command {
+  id: number;
+  device_id: string;
+  command: string;
+  parameters: Record<string, unknown>;
+  reason: string;
+  by: string;
+  at: string;
+  state: CommandState;
+  approved_by: string | null;
+  approved_at: string | null;
+  sent_at: string | null;
+  answered_at: string | null;
+  answer: string | null;
+  expires_at: string;
+}
+
+export interface NewCommand {
+  command: string;
+  parameters: Record<string, unknown>;
+  reason: string;
+}
+
+export interface Protocol {
+  name: string;
+  title: string;
+  /** By name: what the command does, and what each of its parameters means. */
+  commands: Record<string, { doc: string; parameters: Record<string, string> }>;
+}
+
+export interface GatewayStats {
+  /** One line a door: its kind, where it is, and what is spoken there. */
+  doors: string[];
+  connections: number;
+  devices_connected: number;
+  rows_waiting: number;
+  /** Why nothing can be written at the moment. */
+  failing: string | null;
+  mapping_faults: string[];
+  events: Record<string, number>;
+  /** By protocol and outcome: observed, silent, rejected. */
+  frames: Record<string, Record<string, number>>;
 }
 
 export interface Office {
@@ -246,8 +308,12 @@ export interface QuarantineItem {
   field: string | null;
   rule: string;
   detail: string;
+  /** The bytes as text; what is no UTF-8 shows as U+FFFD. */
   raw: string | null;
   raw_base64: string | null;
+  /** Of a device's frame: how its bytes are read, and who sent it where that is known. */
+  protocol: string | null;
+  device_id: string | null;
   state: 'held' | 'replayed' | 'discarded';
 }
 

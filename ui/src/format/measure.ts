@@ -21,25 +21,26 @@ export function number(value: number, locale: string, digits = 0): string {
 
 const NARROW = '\u202f';
 
-function withUnit(value: Maybe<number>, unit: string, locale: string, digits = 0): string | null {
+/** A value with any unit; without one where the unit is empty. */
+export function measured(value: Maybe<number>, unit: string, locale: string, digits = 0): string | null {
   if (value === null || value === undefined || !Number.isFinite(value)) return null;
-  return `${number(value, locale, digits)}${NARROW}${unit}`;
+  return unit ? `${number(value, locale, digits)}${NARROW}${unit}` : number(value, locale, digits);
 }
 
 export const speed = (mps: Maybe<number>, locale: string) =>
-  withUnit(mps === null || mps === undefined ? null : mps * 3.6, 'km/h', locale);
+  measured(mps === null || mps === undefined ? null : mps * 3.6, 'km/h', locale);
 
-export const percent = (pct: Maybe<number>, locale: string) => withUnit(pct, '%', locale);
-export const volts = (v: Maybe<number>, locale: string) => withUnit(v, 'V', locale, 2);
-export const degrees = (deg: Maybe<number>, locale: string) => withUnit(deg, '°', locale);
-export const celsius = (c: Maybe<number>, locale: string) => withUnit(c, '°C', locale, 1);
-export const kilograms = (kg: Maybe<number>, locale: string) => withUnit(kg, 'kg', locale, 1);
+export const percent = (pct: Maybe<number>, locale: string) => measured(pct, '%', locale);
+export const volts = (v: Maybe<number>, locale: string) => measured(v, 'V', locale, 2);
+export const degrees = (deg: Maybe<number>, locale: string) => measured(deg, '°', locale);
+export const celsius = (c: Maybe<number>, locale: string) => measured(c, '°C', locale, 1);
+export const kilograms = (kg: Maybe<number>, locale: string) => measured(kg, 'kg', locale, 1);
 
 export function distance(metres: Maybe<number>, locale: string): string | null {
   if (metres === null || metres === undefined) return null;
   return Math.abs(metres) < 1_000
-    ? withUnit(metres, 'm', locale)
-    : withUnit(metres / 1_000, 'km', locale, Math.abs(metres) < 100_000 ? 1 : 0);
+    ? measured(metres, 'm', locale)
+    : measured(metres / 1_000, 'km', locale, Math.abs(metres) < 100_000 ? 1 : 0);
 }
 
 /** 0 to 59 s, then min, then h and min, then d and h: two figures are enough to judge an age. */
@@ -94,7 +95,7 @@ export function withNamedUnit(
     case 'km/h':
     case 'kmh':
     case 'kph':
-      return withUnit(value, 'km/h', locale);
+      return measured(value, 'km/h', locale);
     case 'pct':
     case '%':
       return percent(value, locale);
@@ -104,11 +105,11 @@ export function withNamedUnit(
     case '°C':
       return celsius(value, locale);
     case 'g':
-      return withUnit(value, 'g', locale, 1);
+      return measured(value, 'g', locale, 1);
     case 'v':
     case 'V':
       return volts(value, locale);
     default:
-      return unit ? withUnit(value, unit, locale, 2) : number(value, locale, 2);
+      return unit ? measured(value, unit, locale, 2) : number(value, locale, 2);
   }
 }

@@ -4,7 +4,8 @@ export type Route =
   | { page: 'movements' }
   | { page: 'movement'; mrn: string }
   | { page: 'device'; id: string }
-  | { page: 'quarantine'; id: string | null }
+  | { page: 'quarantine'; id: string | null; device: string | null }
+  | { page: 'gateway' }
   | { page: 'about' }
   | { page: 'lost'; path: string };
 
@@ -22,7 +23,9 @@ export function parseRoute(path: string, search = ''): Route {
     case 'devices':
       return rest ? { page: 'device', id: rest } : { page: 'lost', path };
     case 'quarantine':
-      return { page: 'quarantine', id: rest || null };
+      return { page: 'quarantine', id: rest || null, device: query.get('device') || null };
+    case 'gateway':
+      return rest ? { page: 'lost', path } : { page: 'gateway' };
     case 'about':
       return rest ? { page: 'lost', path } : { page: 'about' };
     default:
@@ -44,7 +47,9 @@ export const to = {
   movements: () => '/movements',
   movement: (mrn: string) => `/movements/${part(mrn)}`,
   device: (id: string) => `/devices/${part(id)}`,
-  quarantine: (id?: string | number | null) =>
-    id === undefined || id === null ? '/quarantine' : `/quarantine/${part(String(id))}`,
+  quarantine: (id?: string | number | null, device?: string | null) =>
+    (id === undefined || id === null ? '/quarantine' : `/quarantine/${part(String(id))}`) +
+    (device ? `?device=${part(device)}` : ''),
+  gateway: () => '/gateway',
   about: () => '/about',
 };

@@ -37,6 +37,8 @@ const OWN: Record<string, Shown> = {
   lon_deg: PLACE,
   sequence: AS_IS,
   gsm_signal: percent,
+  o2_pct: (value, locale) => measured(value, '%', locale, 1),
+  co2_pct: (value, locale) => measured(value, '%', locale, 1),
   draught_m: (value, locale) => measured(value, 'm', locale, 1),
   ship_type: (value, locale) => {
     const name = [`value.ship_type.${value}`, `value.ship_type.${Math.floor(value / 10)}x`].find(isKey);

@@ -237,6 +237,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "127.0.0.1",
         "--port",
         "0",
+        "--listen",
+        "tcp:127.0.0.1:0=jt701",
     ]
     process = subprocess.Popen(
         command,

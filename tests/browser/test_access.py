@@ -18,6 +18,7 @@ PAGES = [
     "movement",
     "device",
     "quarantine",
+    "gateway",
     "about",
 ]
 RUN = """() => axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
@@ -40,6 +41,7 @@ def address_of(page, house, names):
             "movement": f"/movements/{mrn}",
             "device": f"/devices/{device}",
             "quarantine": "/quarantine",
+            "gateway": "/gateway",
             "about": "/about",
         }[page]
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import pytest
 from playwright.sync_api import expect
 
 SEAL = "8041300978"
-#: A JT701 report, binary, as it came from the wire (a public capture); its own device is SEAL.
-FRAME = "2480413009781914002706102107544354193631006213423b000000000" + "06c0700000000002064f91ea0671d000f0f0f6e"
+#: A JT701 report as it goes over the wire, in hexadecimal; SEAL sent it.
+FRAME = "2480413009781914002706102107544354193631006213423b00000000006c0700000000002064f91ea0671d000f0f0f6e"
 AXE = "ui/node_modules/axe-core/axe.min.js"
 RUN = """() => axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
   .then(({ violations }) => violations.map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')))"""
@@ -127,20 +128,50 @@ def test_numbers_are_sent_as_numbers_and_a_command_is_taken_back(house, open_des
 def test_a_refusal_is_told_in_words(house, open_desk, seal):
     number = ask(house, seal, "Chen")
     page = open_desk(f"{house.address}/devices/{seal}").page
-    expect(row_of(page, number)).to_be_visible()
-    house.api.post(f"/commands/{number}/cancel", params={"by": "Chen"}, json={}).raise_for_status()
     button = row_of(page, number).get_by_role("button", name="Approve")
-    # The page may have read the change already: then there is nothing left to press.
-    if button.count():
-        page.route("**/api/v1/commands?*", lambda route: route.abort())
-        button.click()
-        expect(page.get_by_role("alert").first).to_contain_text("The server refused")
+    expect(button).to_be_enabled()
+    page.route("**/api/v1/commands?*", lambda route: route.abort())  # the page does not hear of what follows
+    expect(page.get_by_role("alert")).to_contain_text("The server did not answer")
+    house.api.post(f"/commands/{number}/cancel", params={"by": "Chen"}, json={}).raise_for_status()
+    button.click()
+    expect(page.get_by_role("alert").filter(has_text="The server refused")).to_be_visible()
+    page.unroute("**/api/v1/commands?*")
+    expect(row_of(page, number).get_by_test_id("command-state")).to_have_text("Taken back")
+    expect(row_of(page, number)).to_contain_text("by Chen")
+
+
+def test_a_connected_device_gets_the_command_and_its_answer_is_shown(house, open_desk, seal):
+    """Over TCP, as a seal would: it reports, is asked to unlock, and answers."""
+    for one in house.get("/commands", device_id=seal, state="queued")["items"]:
+        house.api.post(f"/commands/{one['id']}/cancel", params={"by": "desk"}, json={}).raise_for_status()
+    number = ask(house, seal, "Brahim")
+    gateway = open_desk(f"{house.address}/gateway").page
+    door = gateway.get_by_role("region", name="Doors").get_by_role("row", name=re.compile("TCP"))
+    expect(door).to_contain_text("jt701")
+    expect(gateway.get_by_test_id("devices-connected")).to_have_text("0")
+    host, _, port = house.get("/gateway")["doors"][0].split()[1].rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as device:
+        device.sendall(bytes.fromhex(FRAME))
+        assert device.recv(100).startswith(b"(P69"), "the report is acknowledged"
+        expect(gateway.get_by_test_id("connections")).to_have_text("1")
+        expect(gateway.get_by_test_id("devices-connected")).to_have_text("1")
+        page = open_desk(f"{house.address}/devices/{seal}").page
+        row_of(page, number).get_by_role("button", name="Approve").click()
+        assert device.recv(100) == b"(P43,888888)"
+        expect(row_of(page, number).get_by_test_id("command-state")).to_have_text("Sent, no answer yet")
+        device.sendall(f"({seal},P43,1)".encode())
+        expect(row_of(page, number).get_by_test_id("command-state")).to_have_text("Done")
+        expect(row_of(page, number).get_by_role("term").filter(has_text="Answered")).to_be_visible()
+    expect(gateway.get_by_test_id("connections")).to_have_text("0")
+    expect(gateway.get_by_role("row", name=re.compile("Connections that the device ended"))).to_be_visible()
 
 
 def test_the_page_says_why_nothing_can_be_asked(house, open_desk, names):
     house.put("/devices/PORTAL-1", {"class": "portal", "protocol": "n42"})
     page = open_desk(f"{house.address}/devices/PORTAL-1").page
-    expect(page.get_by_text(re.compile("No command can be asked for: the protocol .* has none"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile("No command can be asked for: the protocol .* has none"))
+    ).to_be_visible()
     page.goto(f"{house.address}/devices/{names(2)[0]}")
     expect(page.get_by_text("the protocol is not known")).to_be_visible()
     expect(page.get_by_role("button", name="Ask for a command")).to_have_count(0)
@@ -158,7 +189,6 @@ def test_the_gateway_page_counts_what_devices_send(house, open_desk, seal):
     page.get_by_role("link", name="Gateway").click()
     expect(page).to_have_url(re.compile("/gateway$"))
     expect(page.get_by_role("heading", name="Gateway")).to_be_visible()
-    expect(page.get_by_text("No door is open for devices.")).to_be_visible()
     before = house.get("/gateway")["frames"].get("jt701", {}).get("observed", 0)
     assert send(house)["rejected"] == 0
     row = page.get_by_role("region", name="Frames").get_by_role("row", name=re.compile("jt701"))
@@ -166,7 +196,7 @@ def test_the_gateway_page_counts_what_devices_send(house, open_desk, seal):
     assert house.get("/gateway")["frames"]["jt701"]["observed"] == before + 1
     page.goto(f"{house.address}/devices/{seal}")
     expect(page.get_by_role("row", name=re.compile("^Rope cut"))).to_be_visible()
-    expect(page.get_by_text(f"What the quarantine holds")).to_be_visible()
+    expect(page.get_by_text("What the quarantine holds")).to_be_visible()
 
 
 def test_trouble_of_the_gateway_is_shown(house, open_desk):
@@ -190,6 +220,16 @@ def test_trouble_of_the_gateway_is_shown(house, open_desk):
     expect(page.get_by_role("row", name=re.compile("a-new-event"))).to_contain_text("1")
     expect(page.get_by_test_id("devices-connected")).to_have_text("11")
     assert desk.troubles == []
+
+
+def test_a_gateway_without_doors_says_so(house, open_desk):
+    desk = open_desk(f"{house.address}/about")
+    empty = {"doors": [], "connections": 0, "devices_connected": 0, "rows_waiting": 0}
+    empty |= {"failing": None, "mapping_faults": [], "events": {}, "frames": {}}
+    desk.page.route("**/api/v1/gateway", lambda route: route.fulfill(json=empty))
+    desk.page.get_by_role("link", name="Gateway").click()
+    for words in ("No door is open for devices.", "No device has spoken", "Nothing has happened yet."):
+        expect(desk.page.get_by_text(words)).to_be_visible()
 
 
 def test_a_frame_of_a_device_waits_in_quarantine_and_is_read_again(house, open_desk):

@@ -947,7 +947,7 @@ def _say(device_id: str, parameters: Mapping[str, Any], sequence: int) -> bytes:
 def _passthrough(device_id: str, parameters: Mapping[str, Any], sequence: int) -> bytes:
     """0x8900: kind u8, then bytes that the terminal hands on."""
     kind, data = parameters.get("kind"), parameters.get("data")
-    if not isinstance(kind, int) or not 0 <= kind <= 255:
+    if not isinstance(kind, int) or isinstance(kind, bool) or not 0 <= kind <= 255:
         raise Undecodable("parameter", "kind: a whole number from 0 to 255")
     if not isinstance(data, str) or not re.fullmatch(r"(?:[0-9A-Fa-f]{2}){1,1000}", data):
         raise Undecodable("parameter", "data: up to 1000 bytes as hexadecimal digits")

@@ -120,9 +120,11 @@ def test_numbers_are_sent_as_numbers_and_a_command_is_taken_back(house, open_des
     expect(page.get_by_role("status")).to_contain_text("sent when the device next speaks")
     made = house.get("/commands", device_id=seal)["items"][0]
     assert (made["command"], made["parameters"], made["state"]) == ("interval", {"seconds": 60}, "queued")
-    row_of(page, made["id"]).get_by_role("button", name="Take back").click()
+    row_of(page, made["id"]).get_by_role("button", name="Take back").focus()
+    page.keyboard.press("Enter")
     expect(row_of(page, made["id"]).get_by_test_id("command-state")).to_have_text("Taken back")
     assert house.get(f"/commands/{made['id']}")["state"] == "cancelled"
+    expect(page.locator(":focus")).to_have_text("Commands")  # the button is gone, the place is kept
 
 
 def test_a_refusal_is_told_in_words(house, open_desk, seal):
@@ -219,6 +221,32 @@ def test_trouble_of_the_gateway_is_shown(house, open_desk):
     expect(page.get_by_role("row", name=re.compile("Held back: more frames"))).to_contain_text("2")
     expect(page.get_by_role("row", name=re.compile("a-new-event"))).to_contain_text("1")
     expect(page.get_by_test_id("devices-connected")).to_have_text("11")
+    assert desk.troubles == []
+
+
+def test_an_alert_on_conduct_stands_without_a_movement(house, open_desk, until):
+    twin = "8041300555"
+    house.put(f"/devices/{twin}", {"class": "e-seal", "protocol": "jt701"})
+    host, _, port = house.get("/gateway")["doors"][0].split()[1].rpartition(":")
+    frame = bytes.fromhex(FRAME.replace(SEAL, twin))
+    with (
+        socket.create_connection((host, int(port)), timeout=30) as one,
+        socket.create_connection((host, int(port)), timeout=30) as other,
+    ):
+        for device in (one, other, one):
+            device.sendall(frame)
+            device.recv(100)
+    until(lambda: house.alerts(code="device-twice"), "the two connections to be noticed")
+    alert = house.alerts(code="device-twice")[0]
+    assert (alert["mrn"], alert["device_id"]) == (None, twin)
+    desk = open_desk(f"{house.address}/alerts/{alert['id']}")
+    expect(desk.row(alert["id"])).to_contain_text(twin)
+    detail = desk.page.get_by_role("article", name="Alert")
+    expect(detail).to_contain_text("On two connections at once")
+    expect(detail).to_contain_text("none")
+    expect(detail).not_to_contain_text("Zone")
+    detail.get_by_role("link", name=twin).click()
+    expect(desk.page.get_by_role("heading", name=twin)).to_be_visible()
     assert desk.troubles == []
 
 

@@ -243,7 +243,7 @@ const quarantine = ['{"device_id":"ESL-4003","observed_at":"2026-11-20T11:02:31Z
   id: String(i + 1), received_at: iso(START + i * 61_000), source: 'http', row: i * 3,
   field: ['lat_deg', 'device_id', 'observed_at', 'battery_pct'][i], rule: ['range', 'required', 'time', 'range'][i],
   detail: ['lat_deg is 222.531; allowed -90 to 90', 'device_id is empty', "observed_at 'yesterday' is not RFC 3339", 'battery_pct is 180; allowed 0 to 100'][i],
-  raw, raw_base64: Buffer.from(raw).toString('base64'), state: 'held',
+  raw, raw_base64: Buffer.from(raw).toString('base64'), protocol: null, device_id: null, state: 'held',
 }));
 
 const stats = () => ({
@@ -399,11 +399,14 @@ async function apiCall(req, res, url) {
     if (parts[2] === 'track') return json(res, trackOf(m, Number(query.get('max_points') ?? 2_000)));
     return json(res, { ...movement(m), bindings: [bindingOf(m)], open_alerts: summary(m).open_alerts, last: [{ ...observation(m, nowMs()) }] });
   }
+  if (path === '/gateway') return json(res, { doors: ['tcp 127.0.0.1:5014 jt701', 'mqtt 127.0.0.1:1883'], connections: movements.length, devices_connected: movements.length, rows_waiting: 0, failing: null, mapping_faults: [], events: { connected: movements.length }, frames: { jt701: { observed: stats().observations, silent: 40, rejected: 3 } } });
+  if (path === '/protocols') return json(res, { items: [{ name: 'jt701', title: 'JT701 e-seals', commands: { unlock: { doc: 'open the lock', parameters: { password: "the lock's password, six digits" } } } }] });
+  if (path === '/commands') return json(res, paged([], query));
   if (parts[0] === 'devices' && parts[1]) {
     const m = movements.find((one) => one.device === parts[1]);
     if (!m) return problem(res, 404, 'Not found', `No device ${parts[1]}.`);
     if (parts[2] === 'last') return json(res, { device_id: m.device, observation: observation(m, rowOf(m, nowMs())[7]), binding: bindingOf(m), received_at: iso(nowMs() - 1_000) });
-    return json(res, { id: m.device, class: 'e-seal', maker: 'Jointech', model: 'JT701', report_interval_s: 30, authorised_cards: ['0004411210'], registered_at: iso(START - 9e8) });
+    return json(res, { id: m.device, class: 'e-seal', maker: 'Jointech', model: 'JT701', firmware: '2.13', owner: null, state: 'armed', protocol: 'jt701', networks: null, certificate_sha256: null, secret_sha256: null, report_interval_s: 30, authorised_cards: ['0004411210'], registered_at: iso(START - 9e8) });
   }
   if (path === '/quarantine') return json(res, paged(quarantine.filter((q) => !query.get('rule') || q.rule === query.get('rule')), query));
   if (parts[0] === 'quarantine') {

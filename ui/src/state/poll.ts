@@ -1,3 +1,5 @@
+import { untrack } from 'svelte';
+
 /** Reads at once and again every so many ms, as long as the page is in sight; the answer ends it. */
 export function poll(read: (signal: AbortSignal) => Promise<void>, everyMs: number): () => void {
   const ended = new AbortController();
@@ -16,7 +18,8 @@ export function poll(read: (signal: AbortSignal) => Promise<void>, everyMs: numb
   };
   const seen = () => void again();
   document.addEventListener('visibilitychange', seen);
-  void again();
+  // What is read here does not make the effect that began it run again.
+  untrack(() => void again());
   return () => {
     ended.abort();
     clearTimeout(timer);

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cocket.core.protocol import Protocol, Session
+from cocket.core.protocol import Protocol, Row, Session
 from cocket.observations.frames import read_line
 
 KNOT = 1852 / 3600
@@ -76,23 +76,41 @@ def captures() -> list[Capture]:
     return found
 
 
-def disagreement(protocol: Protocol, capture: Capture) -> str:
-    """The first thing in which the two differ, in words; empty if they agree."""
+def compare(protocol: Protocol, capture: Capture) -> tuple[str, int]:
+    """The first thing in which the two differ, in words (empty if they agree), and how many positions we have beyond its own.
+
+    They agree if every position that it finds is found here, in its order, with the same time (to the second), place (1e-4°),
+    validity and speed (2 %).
+    """
     reading = read_line(protocol, capture.data, Session())
     ours = [row for row in reading.rows if "lat_deg" in row]
     if not capture.positions and reading.rows:
-        return f"{len(reading.rows)} observations where it finds none"
-    if len(ours) != len(capture.fixes):
-        return f"{len(ours)} positions where it finds {len(capture.fixes)}"
-    for row, fix in zip(ours, capture.fixes, strict=True):
-        at = datetime.fromisoformat(fix["fixTime"]).timestamp()
-        if dated(fix) and (row.get("observed_us") is None or abs(row["observed_us"] / 1e6 - at) >= 1):
-            return f"time {row.get('observed_us')} where it has {fix['fixTime']}"
-        if abs(row["lat_deg"] - fix["lat"]) > 1e-4 or abs(row["lon_deg"] - fix["lon"]) > 1e-4:
-            return f"position {row['lat_deg']}, {row['lon_deg']} where it has {fix['lat']}, {fix['lon']}"
-        if row.get("fix_valid") != fix["valid"]:
-            return f"validity {row.get('fix_valid')} where it has {fix['valid']}"
-        speed = fix["speed_kn"] * KNOT
-        if abs((row.get("speed_mps") or 0.0) - speed) > max(0.02 * speed, 0.01):
-            return f"speed {row.get('speed_mps')} m/s where it has {speed}"
+        return f"{len(reading.rows)} observations where it finds none", 0
+    beyond = len(ours) - len(capture.fixes)
+    if beyond < 0:
+        return f"{len(ours)} positions where it finds {len(capture.fixes)}", 0
+    at = 0
+    for fix in capture.fixes:
+        whys = []
+        while at < len(ours) and (why := difference(ours[at], fix)):
+            whys.append(why)
+            at += 1
+        if at == len(ours):
+            return whys[0], beyond
+        at += 1
+    return "", beyond
+
+
+def difference(row: Row, fix: dict[str, Any]) -> str:
+    """In what one position differs from one of the other implementation; empty if in nothing."""
+    at = datetime.fromisoformat(fix["fixTime"]).timestamp()
+    if dated(fix) and (row.get("observed_us") is None or abs(row["observed_us"] / 1e6 - at) >= 1):
+        return f"time {row.get('observed_us')} where it has {fix['fixTime']}"
+    if abs(row["lat_deg"] - fix["lat"]) > 1e-4 or abs(row["lon_deg"] - fix["lon"]) > 1e-4:
+        return f"position {row['lat_deg']}, {row['lon_deg']} where it has {fix['lat']}, {fix['lon']}"
+    if row.get("fix_valid") != fix["valid"]:
+        return f"validity {row.get('fix_valid')} where it has {fix['valid']}"
+    speed = fix["speed_kn"] * KNOT
+    if abs((row.get("speed_mps") or 0.0) - speed) > max(0.02 * speed, 0.01):
+        return f"speed {row.get('speed_mps')} m/s where it has {speed}"
     return ""

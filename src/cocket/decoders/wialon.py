@@ -1,18 +1,21 @@
-"""Wialon IPS: text packets with login, short and extended data, black boxes, heartbeats and messages.
+"""Wialon IPS 1.1, 2.0 and 2.1: lines ``#L#…``, ``#SD#…``, ``#D#…``, ``#B#…``, ``#P#``, ``#M#…``, over TCP and UDP.
 
-Documents: Gurtam, Wialon IPS 1.1, 2.0 and 2.1. From 2.0 on every packet ends with a CRC-16 (ARC), which is asked only of
-connections that logged in with version 2.
+Document: Gurtam, "Wialon IPS communication protocol" 1.1 and 2.1. Version 2 ends packets with a checksum: CRC-16/ARC of the
+message up to and with the separator before it. A compressed packet is 0xFF, its length (two bytes, little-endian) and
+a zlib stream of packets.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+import zlib
+from collections.abc import Mapping
+from typing import Final
 
-from fastcrc import crc16
+import fastcrc
 
 from cocket.core.framing import lines
-from cocket.core.protocol import Command, Protocol, Reading, Result, Row, Session, Simulation, Undecodable
+from cocket.core.protocol import Cut, Protocol, Reading, Row, Session, Simulation, Undecodable
 from cocket.core.units import KMH
 from cocket.core.wire import (
     Columns,
@@ -26,201 +29,242 @@ from cocket.core.wire import (
 )
 
 SHORT: Final = Columns("date", "time", "lat", "ns", "lon", "ew", "speed", "course", "altitude", "satellites")
-EXTENDED: Final = Columns(*SHORT.names, "hdop", "inputs", "outputs", "adc", "ibutton", "params")
-PACKET: Final = re.compile(r"(?:([^#]*);)?([^#;]*)#([A-Z]{1,4})#(.*)", re.DOTALL)
-PARAM: Final = re.compile(r"([^:,]{1,64}):([1-3]):(.*)")
+"""``date`` ddmmyy and ``time`` hhmmss in UTC (2.1: with a fraction), ``lat`` ddmm.mmmm, ``lon`` dddmm.mmmm, ``speed`` km/h; NA where unknown."""
 
-NAMED: Final = {
+DATA: Final = Columns(*SHORT.names, "hdop", "inputs", "outputs", "analogue", "ibutton", "params")
+"""``params``: ``name:type:value`` between commas; type 1 whole number, 2 number, 3 text."""
+
+PARAMS: Final[Mapping[str, str]] = {
+    "sos": "sos",
     "bat": "battery_pct",
-    "battery": "battery_pct",
-    "pwr_ext": "battery_v",
     "temp": "temp_c",
-    "odometer": "odometer_m",
+    "pwr_int": "battery_v",
 }
-"""Parameters whose names mean the same in every device that we have seen."""
+"""Parameters whose meaning all devices share: the alarm button, charge, temperature, voltage of the own battery."""
+
+NO_FIX: Final[Row] = {"lat_deg": 0.0, "lon_deg": 0.0, "fix_valid": False}
+"""A report with a time and NA coordinates: at that time there was no fix; it stands as 0, 0, not valid. Without a time it is
+no more than a message of sensors."""
 
 _LEAST_SATELLITES: Final = 3
-_EMPTY: Final = ("NA", "")
+_COMPRESSED: Final = 0xFF
+_MOST_INFLATED: Final = 1 << 20
+_PACKET: Final = re.compile(r"([^#]*)#([A-Z]{1,3})#(.*)", re.DOTALL)
+_FILE: Final = re.compile(rb"[^#\r\n]{0,64}#(?:I#(\d{1,6});|T#[^;\r\n]{0,16};(\d{1,6});)")
+_CHECKSUM: Final = re.compile(r"(?:0[xX])?[0-9A-Fa-f]{1,4}")
+_TIME: Final = re.compile(r"(\d{6})(?:\.(\d{1,9}))?")
+_PARAM: Final = re.compile(r"([^:]+):[123]:(.*)")
+_BLANK: Final = re.compile(rb"[^\r\n]")
+_SILENT: Final = frozenset({"I", "IT", "T", "AM", "AUS", "AUC"})
+
+
+def _split(buffer: bytes, at: int) -> Cut:
+    """Lines; behind the line of a picture or file its bytes; a compressed packet by its length."""
+    first = _BLANK.search(buffer, at)
+    if first is not None and buffer[first.start()] == _COMPRESSED:
+        start = first.start()
+        if len(buffer) < start + 3:
+            return (start, start) if start > at else None
+        end = start + 3 + int.from_bytes(buffer[start + 1 : start + 3], "little")
+        return (start, end) if len(buffer) >= end else None
+    cut = lines(buffer, at)
+    if cut is None or cut[0] == cut[1]:
+        return cut
+    start, end = cut
+    file = _FILE.match(buffer, start, end)
+    if file is not None:
+        end += 2 + int(file[1] or file[2])
+        return (start, end) if len(buffer) >= end else None
+    return cut
 
 
 def decode(frame: bytes, session: Session, reading: Reading) -> None:
-    """One packet ``[id]#TYPE#body``; with version 2 the body's last field is its CRC."""
-    text = frame.decode("utf-8", "replace").strip("\r\n\0 ")
-    found = PACKET.fullmatch(text)
-    if found is None:
-        raise Undecodable("no-frame", "a packet is #TYPE#…")
-    _version, own, kind, body = found.groups()
-    if own:
-        session.device_id = own
-    if kind == "L":
-        _login(body, session, reading)
+    """One line, or a compressed packet of several. The first fault is told when all that can be read has been."""
+    if frame[:1] != b"\xff":
+        _packet(frame, session, reading)
         return
-    body = _checked(body, kind, session)
-    if kind in {"SD", "D"}:
-        reading.rows.append(_row(body.split(";"), delayed=False))
-        _reply(reading, kind, "1")
+    try:
+        inflated = zlib.decompressobj().decompress(frame[3:], _MOST_INFLATED)
+    except zlib.error as error:
+        raise Undecodable("malformed", f"a compressed packet that is none: {error}") from None
+    fault: Undecodable | None = None
+    for line in inflated.split(b"\n"):
+        if line.strip():
+            try:
+                _packet(line, session, reading)
+            except Undecodable as error:
+                fault = fault or error
+    if fault is not None:
+        raise fault
+
+
+def _packet(line: bytes, session: Session, reading: Reading) -> None:
+    text = line.split(b"\r", 1)[0].decode("utf-8", "replace").strip()
+    packet = _PACKET.fullmatch(text)
+    if packet is None:
+        raise Undecodable("no-frame", "a packet is #type#message")
+    before, kind, message = packet.groups()
+    if before:  # UDP: version;device or device
+        names = before.split(";")
+        session.device_id = names[1] if "." in names[0] and len(names) > 1 else names[0]
+    if kind == "L":
+        _login(message, session, reading)
+    elif kind in {"SD", "D"}:
+        _data(kind, message, reading)
     elif kind == "B":
-        messages = [m for m in body.split("|") if m.strip()]
-        for message in messages:
-            reading.rows.append(_row(message.split(";"), delayed=True))
-        _reply(reading, kind, str(len(messages)))
+        _black_box(message, reading)
     elif kind == "P":
-        _reply(reading, "P", "")
+        reading.replies.append(b"#AP#\r\n")
     elif kind == "M":
-        reading.results.append(Result("", True, body[:200]))
-        _reply(reading, "M", "1")
-    elif kind in {"I", "QI", "IT", "T", "US", "UC"}:
-        _reply(reading, kind, "1" if kind != "I" else "0")
-    else:
-        raise Undecodable("unknown-type", f"a packet {kind!r} is not known")
+        _checked(message, message.rpartition(";")[2] if ";" in message else "")
+        reading.replies.append(b"#AM#1\r\n")
+    elif kind not in _SILENT:
+        raise Undecodable("unknown-type", f"a packet of type {kind!r} is not known")
 
 
-def _reply(reading: Reading, kind: str, code: str) -> None:
-    reading.replies.append(f"#A{kind}#{code}\r\n".encode())
+def _checked(message: str, checksum: str) -> None:
+    """Refuse a message whose checksum, its last part, is wrong. An empty one is none."""
+    if checksum and _CHECKSUM.fullmatch(checksum):
+        told = int(checksum, 16)
+        found = fastcrc.crc16.arc(message[: -len(checksum)].encode())
+        if told != found:
+            raise Undecodable("checksum", f"the packet says {told:04X}, its bytes give {found:04X}")
 
 
-def _login(body: str, session: Session, reading: Reading) -> None:
-    """``id;password`` or ``2.0;id;password;crc``."""
-    parts = body.split(";")
-    if "." in parts[0] and len(parts) > 1:
-        if len(parts) > 3 and parts[3] and not _right(body, parts[3]):
-            reading.replies.append(b"#AL#10\r\n")
-            raise Undecodable("checksum", "the login's CRC is wrong")
-        session.memory["version"] = parts[0][:8]
+def _login(message: str, session: Session, reading: Reading) -> None:
+    """``device;password``, from version 2 on ``version;device;password;checksum``; NA is no password."""
+    parts = message.split(";")
+    if "." in parts[0] and len(parts) > 2:
+        _checked(message, parts[3] if len(parts) > 3 else "")
         parts = parts[1:]
     if not parts[0]:
-        raise Undecodable("missing", "the login names no device")
+        raise Undecodable("malformed", "a login without a device")
     session.device_id = parts[0]
-    session.secret = parts[1] if len(parts) > 1 and parts[1] not in _EMPTY else None
-    _reply(reading, "L", "1")
+    password = parts[1] if len(parts) > 1 else ""
+    session.secret = password[:128] if password not in {"", "NA"} else None
+    reading.replies.append(b"#AL#1\r\n")
 
 
-def _right(body: str, checksum: str) -> bool:
-    said = checksum.strip().lower().removeprefix("0x")
-    if not re.fullmatch(r"[0-9a-f]{1,4}", said):
-        return False
-    covered = body[: body.rindex(";") + 1]
-    return crc16.arc(covered.encode()) == int(said, 16)
+def _data(kind: str, message: str, reading: Reading) -> None:
+    layout = DATA if kind == "D" else SHORT
+    parts = message.split(";")
+    answer = f"#A{kind}#".encode()
+    if len(parts) < len(layout.names):
+        reading.replies.append(answer + b"-1\r\n")
+    reading.rows.append(_row(layout, parts))
+    if len(parts) > len(layout.names):
+        _checked(message, parts[-1])
+    reading.replies.append(answer + b"1\r\n")
 
 
-def _checked(body: str, kind: str, session: Session) -> str:
-    """The body without its CRC, which must be right where the connection speaks version 2."""
-    if not str(session.memory.get("version", "")).startswith("2"):
-        return body
-    head, _, last = body.rpartition("|" if kind == "B" else ";")
-    covered = body[: len(body) - len(last)]
-    said = last.strip().lower().removeprefix("0x")
-    if not re.fullmatch(r"[0-9a-f]{1,4}", said) or crc16.arc(covered.encode()) != int(said, 16):
-        raise Undecodable("checksum", "the packet's CRC is wrong")
-    return head
+def _black_box(message: str, reading: Reading) -> None:
+    """Reports that waited, each short or whole, between bars; from version 2 on the last part is the checksum.
+
+    The answer is how many could be read; one that cannot costs none of the others.
+    """
+    reports = message.split("|")
+    checksum = reports.pop() if ";" not in reports[-1] else ""
+    fault: Undecodable | None = None
+    for report in reports:
+        parts = report.split(";")
+        layout = DATA if len(parts) >= len(DATA.names) else SHORT
+        try:
+            reading.rows.append(_row(layout, parts) | {"delayed": True})
+        except Undecodable as error:
+            fault = fault or error
+    _checked(message, checksum)
+    reading.replies.append(b"#AB#%d\r\n" % len(reading.rows))
+    if fault is not None:
+        raise fault
 
 
-def _row(parts: list[str], *, delayed: bool) -> Row:
-    wide = len(parts) > len(EXTENDED.names) - 2
-    names = EXTENDED if wide else SHORT
-    given = ["" if p in _EMPTY else p for p in parts] + [""] * (len(names.names) - len(parts))
-    if len(parts) < len(SHORT.names):
-        raise Undecodable("truncated", f"{len(SHORT.names)} fields are wanted, there are {len(parts)}")
-    m = names.read(given)
-    row: Row = {"delayed": True} if delayed else {}
-    if "date" in m and "time" in m:
-        d, t = digits(m["date"]), digits(m["time"].partition(".")[0])
-        row["observed_us"] = utc_us(d % 100, d // 100 % 100, d // 10000, t // 10000, t // 100 % 100, t % 100)
+def _row(layout: Columns, parts: list[str]) -> Row:
+    m = layout.read(["" if part == "NA" else part for part in parts])
     satellites = digits(m["satellites"]) if "satellites" in m else None
-    row["satellites"] = satellites
-    if all(name in m for name in ("lat", "ns", "lon", "ew")):
+    row: Row = {"observed_us": _time(m)}
+    if "lat" in m and "lon" in m:
         row |= {
             "lat_deg": degrees_minutes(m["lat"], m["ns"]),
             "lon_deg": degrees_minutes(m["lon"], m["ew"]),
             "fix_valid": satellites is not None and satellites >= _LEAST_SATELLITES,
-            "fix_source": "gnss",
-            "speed_mps": decimal(m.get("speed", "0")) * KMH,
+            "speed_mps": decimal(m["speed"]) * KMH if "speed" in m else None,
             "course_deg": decimal(m["course"]) if "course" in m else None,
             "altitude_m": decimal(m["altitude"]) if "altitude" in m else None,
         }
-    if "hdop" in m:
-        row["hdop"] = decimal(m["hdop"])
+        row["fix_source"] = "gnss"
+    elif row["observed_us"] is not None:
+        row |= NO_FIX
     if "ibutton" in m:
         row["card_id"] = m["ibutton"][:64]
-    row |= _params(m)
+    row["satellites"] = satellites
+    row["hdop"] = (decimal(m["hdop"]) or None) if "hdop" in m else None
+    for param in m.get("params", "").split(","):
+        _param(param, row)
     return row
 
 
-def _params(m: Parts) -> dict[str, Any]:
-    """``name:type:value`` (1 whole, 2 decimal, 3 text), with commas between."""
-    out: dict[str, Any] = {}
-    for one in m.get("params", "").split(","):
-        found = PARAM.fullmatch(one.strip())
-        if found is None:
-            continue
-        name, value = found[1].lower(), found[3].strip()
-        if name == "sos" and value in {"1", "1.0"}:
-            out["sos"] = True
-        elif name in NAMED and re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", value):
-            out[NAMED[name]] = float(value)
-    return out
+def _time(m: Parts) -> int | None:
+    """UTC µs; None where the date or the time is NA, and the server's own time is meant."""
+    time = _TIME.fullmatch(m.get("time", ""))
+    if "date" not in m or time is None:
+        return None
+    d, t = digits(m["date"]), int(time[1])
+    us = utc_us(d % 100, d // 100 % 100, d // 10000, t // 10000, t // 100 % 100, t % 100)
+    return us if us is None or time[2] is None else us + int(time[2][:6].ljust(6, "0"))
+
+
+def _param(text: str, row: Row) -> None:
+    param = _PARAM.fullmatch(text)
+    column = PARAMS.get(param[1].lower()) if param is not None else None
+    if param is None or column is None:
+        return
+    try:
+        value = decimal(param[2].strip().removesuffix("%"))
+    except Undecodable:
+        return
+    if column != "sos":
+        row[column] = value
+    elif value == 1:
+        row["sos"] = True
 
 
 def _report(row: Row, _sequence: int) -> bytes:
-    at = utc_parts(row["observed_us"])
+    t = utc_parts(row["observed_us"])
     lat, lon = row.get("lat_deg", 0.0), row.get("lon_deg", 0.0)
-    satellites = row.get("satellites", 9)
-    if row.get("fix_valid") is False:
-        satellites = min(satellites, _LEAST_SATELLITES - 1)
-    elif row.get("fix_valid"):
-        satellites = max(satellites, _LEAST_SATELLITES)
-    battery = f"bat:2:{row['battery_pct']:.1f}" if "battery_pct" in row else "NA"
-    body = EXTENDED.write(
-        {
-            "date": at.strftime("%d%m%y"),
-            "time": at.strftime("%H%M%S"),
-            "lat": in_degrees_minutes(lat, 2, 5),
-            "ns": "S" if lat < 0 else "N",
-            "lon": in_degrees_minutes(lon, 3, 5),
-            "ew": "W" if lon < 0 else "E",
-            "speed": f"{row.get('speed_mps', 0.0) / KMH:.1f}",
-            "course": f"{row.get('course_deg', 0.0):.1f}",
-            "altitude": f"{row.get('altitude_m', 0.0):.1f}",
-            "satellites": str(satellites),
-            "hdop": "1.0",
-            "inputs": "NA",
-            "outputs": "NA",
-            "adc": "",
-            "ibutton": "NA",
-            "params": battery,
-        }
-    )
-    text = ";".join(body) + ";"
-    return f"#D#{text}{crc16.arc(text.encode()):04X}\r\n".encode()
-
-
-def _hello(device_id: str) -> bytes:
-    text = f"2.0;{device_id};NA;"
-    return f"#L#{text}{crc16.arc(text.encode()):04X}\r\n".encode()
-
-
-def _message(_device_id: str, parameters: Any, _sequence: int) -> bytes:
-    text = str(parameters.get("text", ""))
-    if not text or len(text) > 200 or not text.isprintable() or "#" in text:
-        raise Undecodable("parameter", "text: 1 to 200 printable characters, none of them #")
-    return f"#M#{text}\r\n".encode()
+    said = {"sos": 1 if row.get("sos") else None} | {c: row.get(c) for c in PARAMS.values() if c != "sos"}
+    params = [f"{name}:2:{said[c]:.2f}" for name, c in PARAMS.items() if said[c] is not None and c != "sos"]
+    if said["sos"]:
+        params.append("SOS:1:1")
+    fix = {
+        "date": f"{t:%d%m%y}",
+        "time": f"{t:%H%M%S}",
+        "lat": in_degrees_minutes(lat, 2),
+        "ns": "N" if lat >= 0 else "S",
+        "lon": in_degrees_minutes(lon, 3),
+        "ew": "E" if lon >= 0 else "W",
+        "speed": f"{row.get('speed_mps', 0.0) / KMH:.0f}",
+        "course": f"{row.get('course_deg', 0.0):.0f}",
+        "altitude": f"{row.get('altitude_m', 0.0):.0f}",
+        "satellites": str(row.get("satellites", 9 if row.get("fix_valid", True) else 0)),
+        "params": ",".join(params),
+    }
+    return f"#D#{';'.join(part or 'NA' for part in DATA.write(fix))}\r\n".encode()
 
 
 PROTOCOL: Final = Protocol(
     name="wialon",
-    title="Wialon IPS",
-    document="Gurtam, Wialon IPS 1.1, 2.0, 2.1",
+    title="Wialon IPS trackers and converters",
+    document="Gurtam, Wialon IPS 1.1, 2.0 and 2.1",
     family="tracker",
     decode=decode,
-    split=lines,
+    split=_split,
     text=True,
     doors=("tcp", "udp"),
     port=5039,
-    starts=re.compile(rb"(?:[^#\r\n]{0,40})#(?:L|D|SD|B|P|M)#"),
-    max_frame=65_536,
+    starts=re.compile(rb"#L#[^#\r\n]{1,200}[\r\n]|#(?:P|SD?|D|B|M)#"),
+    max_frame=1 << 16,
     simulation=Simulation(
         report=_report,
-        hello=_hello,
         carries=frozenset(
             {
                 "observed_us",
@@ -229,16 +273,13 @@ PROTOCOL: Final = Protocol(
                 "speed_mps",
                 "course_deg",
                 "altitude_m",
-                "fix_valid",
+                "satellites",
                 "battery_pct",
+                "battery_v",
+                "temp_c",
+                "sos",
             }
         ),
+        hello=lambda device_id: f"#L#{device_id};NA\r\n".encode(),
     ),
-    commands={
-        "message": Command(
-            _message,
-            "a message to the driver, or a command in the device's own words",
-            {"text": "what to say"},
-        )
-    },
 )

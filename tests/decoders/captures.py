@@ -53,7 +53,7 @@ class Capture:
 
     @property
     def fixes(self) -> list[dict[str, Any]]:
-        """The positions that are positions: the others are only its way to hold attributes."""
+        """The positions that are positions: the others (without a time; at 0, 0 at the time of its run) only hold attributes."""
         return [p for p in self.positions if "fixTime" in p and (dated(p) or p["lat"] or p["lon"])]
 
 
@@ -86,9 +86,10 @@ def compare(protocol: Protocol, capture: Capture) -> tuple[str, int]:
     ours = [row for row in reading.rows if "lat_deg" in row]
     if not capture.positions and reading.rows:
         return f"{len(reading.rows)} observations where it finds none", 0
-    beyond = len(ours) - len(capture.fixes)
-    if beyond < 0:
+    if len(ours) < len(capture.fixes):
         return f"{len(ours)} positions where it finds {len(capture.fixes)}", 0
+    placed = sum(bool(row["lat_deg"] or row["lon_deg"]) for row in ours)
+    beyond = max(0, min(placed, len(ours)) - len(capture.fixes))
     at = 0
     for fix in capture.fixes:
         whys = []

@@ -106,6 +106,7 @@ def read_line(protocol: Protocol, data: bytes, session: Session) -> Reading:
     """One line of a file: usually one frame, with or without the marks between frames; else several, glued together."""
     frames = frames_of(protocol, data)
     if frames is not None and len(frames) > 1:
+        frames = list(dict.fromkeys(frames))  # the same frame twice in one line says nothing more
         trial = copy.deepcopy(session)
         parts = [read_frame(protocol, f, trial) for f in frames]
         if all(p.fault is None for p in parts):

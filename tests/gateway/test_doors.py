@@ -10,7 +10,10 @@ import pytest
 from tests.gateway.conftest import World, now_us, opened, seal_frame, until
 
 from cocket.core.errors import BadSetting
+from cocket.decoders import names, protocol, protocols
+from cocket.gateway.connection import recogniser
 from cocket.gateway.listening import parse
+from cocket.sim.swarm import Plan, frames
 
 SEAL = "8000000001"
 
@@ -66,6 +69,19 @@ def test_the_protocol_is_recognised_from_the_first_frame(world: World) -> None:
         s.sendall(b"\x01\x02 nobody speaks like this" * 200)
         assert s.recv(10) == b""
     until(lambda: world.quarantined("unrecognised-protocol"))
+
+
+@pytest.mark.parametrize("name", [n for n in names() if "tcp" in protocol(n).doors and protocol(n).starts])
+def test_every_protocol_is_recognised_among_all(name: str) -> None:
+    p = protocol(name)
+    assert p.simulation is not None
+    first = frames(p, 1, 1, Plan(), 1_790_000_000_000_000)[0]
+    recognise = recogniser(protocols())
+    for cut in range(1, len(first)):
+        early = recognise(first[:cut])
+        assert early is None or early is p, f"{cut} bytes of {name} are taken for {early and early.name}"
+    found = recognise(first)
+    assert found is p, f"{name} is taken for {found and found.name}"
 
 
 def test_udp(world: World) -> None:

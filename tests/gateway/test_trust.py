@@ -112,7 +112,9 @@ def test_two_connections_at_once(world: World) -> None:
         alerts = world.alerts("device-twice")
     last = world.service.last(SEAL)
     assert last is not None
-    assert last["lat_deg"] == pytest.approx(22.5)  # what the gateway remarked is not what the device said last
+    assert last["lat_deg"] == pytest.approx(
+        22.5
+    )  # what the gateway remarked is not what the device said last
     assert len(alerts) == 1
     assert alerts[0]["device_id"] == SEAL
     assert alerts[0]["mrn"] == mrn

@@ -1,12 +1,13 @@
-"""T55: trackers that send plain NMEA 0183 sentences, with lines of their own that say who they are.
+"""T55: sentences of NMEA 0183 as trackers and modems send them, and the lines by which they say who they are.
 
-Documents: NMEA 0183 (RMC, GGA, GLL, RMA); the makers' lines $PGID, $GPFID, $DEVID, $PCPTI, $IMEI, $GPTXT, $GPIOP, $TRCCR, $ID, $CONNECT
-and QZE (Maxon, CradlePoint, Westermo, Trac, and others).
+Documents: IEC 61162-1 (RMC, GGA, GLL, RMA), u-blox receiver description (PUBX,00), and the makers' own sentences (GPIOP,
+TRCCR, QZE, GPTXT with NET, ID of WMCS units) in the order in which their devices send the fields.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import xor
 from typing import Final
@@ -16,7 +17,6 @@ from cocket.core.protocol import Protocol, Reading, Row, Session, Simulation, Un
 from cocket.core.units import KMH, KNOT
 from cocket.core.wire import (
     Columns,
-    Parts,
     decimal,
     degrees_minutes,
     digits,
@@ -25,254 +25,317 @@ from cocket.core.wire import (
     utc_us,
 )
 
-RMC: Final = Columns("time", "valid", "lat", "ns", "lon", "ew", "speed", "course", "date")
+RMC: Final = Columns("time", "valid", "lat", "ns", "lon", "ew", "speed_kn", "course", "date")
+RMC_TAIL: Final = Columns("satellites", "id", "ignition", "fuel", "battery")
+"""What some trackers send behind the checksum of their RMC."""
 GGA: Final = Columns("time", "lat", "ns", "lon", "ew", "quality", "satellites", "hdop", "altitude")
 GLL: Final = Columns("lat", "ns", "lon", "ew", "time", "valid")
-RMA: Final = Columns("valid", "lat", "ns", "lon", "ew", "_", "_", "speed", "course")
-RMC_MORE: Final = Columns("satellites", "imei", "ignition", "fuel", "battery")
-TRCCR: Final = Columns("time", "valid", "lat", "lon", "speed", "course", "altitude", "battery")
-QZE: Final = Columns("imei", "event", "date", "time", "lat", "lon", "speed", "course", "valid", "ignition")
-GPIOP: Final = Columns("_", "_", "_", "_", "_", "_", "power", "battery")
+RMA: Final = Columns("valid", "lat", "ns", "lon", "ew", "_", "_", "speed_kn", "course")
+PUBX: Final = Columns(
+    "time", "lat", "ns", "lon", "ew", "altitude", "status", "_", "_", "speed_kmh", "course", "_", "_", "hdop",
+    "_", "_", "satellites", "id",
+)  # fmt: skip
+"""``status`` NF: no fix; 2D, 3D, DR and the like are fixes. Receivers have 0 where trackers put their number."""
+TRCCR: Final = Columns("moment", "valid", "lat_deg", "lon_deg", "speed_kn", "course", "altitude", "battery")
+QZE: Final = Columns(
+    "id", "event", "date", "time", "lat_deg", "lon_deg", "speed_kmh", "course", "valid", "ignition"
+)
+GPIOP: Final = Columns("inputs", "outputs", "_", "_", "_", "_", "supply_v", "battery_v")
+GPTXT_NET: Final = Columns("id", "operator", "signal_dbm", "network")
 
-SENTENCE: Final = re.compile(r"\$([A-Z]{2,10})[,=]?([^*]*)(?:\*\s*(.*))?", re.DOTALL)
-NAMES: Final = {"PGID": ",", "DEVID": ",", "PCPTI": ",", "IMEI": "=", "GPFID": ",", "CONNECT": ","}
-"""Sentences that say who speaks, in their first field."""
+WMCS: Final[Mapping[str, Columns]] = {
+    "D": Columns("date"),
+    "T": Columns("time"),
+    "S": Columns("satellites"),
+    "La": Columns("lat_deg", "ns"),
+    "Lo": Columns("lon_deg", "ew"),
+    "H": Columns("course"),
+    "V": Columns("speed_kmh"),
+}
+"""Marks behind GPSEX, GPSEH, GPSET or GPSED and the validity, each with the fields that follow it."""
 
-_TALKERS: Final = re.compile(r"(G[PNLABQI]|BD|QZ)(RMC|GGA|GLL|RMA)")
-_PASSED: Final = frozenset({"VTG", "GSA", "GSV", "ZDA", "GNS", "GST", "HDT", "TXT"})
-_DAY_US: Final = 86_400_000_000
+_NAMES: Final = (
+    "$PGID,",
+    "$DEVID,",
+    "$PSIWMDID,",
+    "$PCPTI,",
+    "$CONNECT,",
+    "$GPFID,",
+    "$IMEI=",
+    "$IMEI,",
+    "IMEI ",
+)
+"""Lines by which a device says who it is: its name ends with the next comma or star."""
+
+_HALF_DAY_US: Final = 43_200_000_000
 _WEAKEST_DBM, _STRONGEST_DBM = -113, -51
+_BARE_ID: Final = re.compile(r"[0-9A-F]{4,32}")
+_SENTENCE: Final = re.compile(r"\$[A-Z][A-Z0-9]{2,}(?:[,*].*)?", re.DOTALL)
+_STANDARD: Final = re.compile(r"\$(?:G[A-Z]|BD|QZ)(RMC|GGA|GLL),")
 
 
 def decode(frame: bytes, session: Session, reading: Reading) -> None:
-    """One line: a sentence, perhaps with the device's name before it, or the name alone."""
-    text = frame.decode("ascii", "replace").strip("\r\n\0 ")
-    name, dollar, rest = text.partition("$")
-    if text.startswith("QZE,"):
-        _qze(text[4:].split(","), session, reading)
-    elif not dollar:
-        _alone(text, session)
-    else:
-        if name:
-            parts = [p for p in re.split(r"[/,]", name) if p]
-            session.device_id = parts[-1] if parts else None
-        _sentence("$" + rest, session, reading)
-
-
-def _alone(text: str, session: Session) -> None:
-    """``IMEI 351467108700000``, or a number without a word."""
-    found = re.fullmatch(r"(?:IMEI[ :=]?)?([0-9A-F]{8,20})", text)
-    if found is None:
-        raise Undecodable("no-frame", "a line is a sentence ($…), or the name of a device")
-    session.device_id = found[1]
-
-
-def _sentence(text: str, session: Session, reading: Reading) -> None:
-    found = SENTENCE.fullmatch(text)
-    if found is None:
-        raise Undecodable("no-frame", "a sentence is $NAME,…*hh")
-    kind, body, after = found[1], found[2], (found[3] or "").strip()
-    parts = body.split(",")
-    nmea = _TALKERS.fullmatch(kind)
-    if nmea is not None:
-        row = {"RMC": _rmc, "GGA": _gga, "GLL": _gll, "RMA": _rma}[nmea[2]](parts, session)
-        if nmea[2] == "RMC" and "," in after:
-            _more(after.split(",")[1:], row, session)
-        reading.rows.append(row)
-    elif kind in NAMES:
-        session.device_id = parts[0].lstrip("=").strip() or None
-    elif kind == "GPTXT" and parts[0] == "NET":
-        _net(parts, session, reading)
-    elif kind == "GPIOP":
-        m = GPIOP.read(parts)
-        reading.rows.append({"external_power": decimal(m["power"]) > 1.0, "battery_v": decimal(m["battery"])})
-    elif kind == "TRCCR":
-        reading.rows.append(_trccr(parts))
-    elif kind == "ID":
-        reading.rows.append(_id(parts, session))
-    elif kind[2:] not in _PASSED and kind not in {"PMTK", "PUBX", "GPRMB"}:
-        raise Undecodable("unknown-type", f"a sentence ${kind[:12]} is not known")
-    _sum(text, found)
-
-
-def _sum(text: str, found: re.Match[str]) -> None:
-    """A checksum that is there has to be right; many of these devices send none, or half of one."""
-    said = re.match(r"[0-9A-Fa-f]{2}(?![0-9A-Fa-f])", (found[3] or "").strip())
-    covered = text[1:].partition("*")[0].encode("ascii", "replace")
-    if said is not None and reduce(xor, covered, 0) != int(said[0], 16):
-        raise Undecodable(
-            "checksum", f"the sentence sums to {reduce(xor, covered, 0):02X}, it says {said[0]}"
-        )
-
-
-def _clock(text: str) -> tuple[int, int, int]:
-    t = digits(text.partition(".")[0].ljust(6, "0")[:6])
-    return t // 10000, t // 100 % 100, t % 100
-
-
-def _at(time: str, session: Session) -> int | None:
-    """A time of day on the day that the connection last named, or the next; None while it has named none."""
-    day = session.memory.get("day")
-    if day is None:
-        return None
-    h, m, s = _clock(time)
-    at = int(day) // _DAY_US * _DAY_US + (h * 3600 + m * 60 + s) * 1_000_000
-    return at + _DAY_US if at < int(day) - _DAY_US // 2 else at
-
-
-def _place(m: Parts) -> Row:
-    """The position; nothing where a receiver without a fix leaves it empty."""
-    if "lat" not in m and "lon" not in m:
-        return {}
-    return {
-        "lat_deg": degrees_minutes(m["lat"], m["ns"]),
-        "lon_deg": degrees_minutes(m["lon"], m["ew"]),
-        "fix_source": "gnss",
-    }
-
-
-def _rmc(parts: list[str], session: Session) -> Row:
-    m = RMC.read(parts)
-    d = digits(m["date"])
-    row = _place(m)
-    row["observed_us"] = utc_us(d % 100, d // 100 % 100, d // 10000, *_clock(m["time"]))
-    if row["observed_us"] is not None:
-        session.memory["day"] = row["observed_us"]
-    return row | {
-        "fix_valid": m["valid"] == "A",
-        "speed_mps": decimal(m.get("speed", "0")) * KNOT,
-        "course_deg": decimal(m["course"]) if "course" in m else None,
-    }
-
-
-def _more(parts: list[str], row: Row, session: Session) -> None:
-    """What some devices hang behind the checksum: satellites, IMEI, ignition, fuel, battery."""
-    parts = (parts + [""] * 5)[:5]
-    m = RMC_MORE.read(parts)
-    if not re.fullmatch(r"\d{5,20}", m.get("imei", "")):
+    """One line: a sentence, with the device's name before it or not, or a name alone."""
+    text = frame.decode("ascii", "replace").strip(" \r\n\0")
+    prefix, dollar, rest = text.partition("$")
+    if prefix and dollar:
+        name = prefix.rstrip(",")
+        if name.endswith("/"):
+            name = name[name.find("/") + 1 : -1]
+        session.device_id = name.strip() or session.device_id
+        text = dollar + rest
+    for start in _NAMES:
+        if text.startswith(start):
+            _named(re.split(r"[,*]", text[len(start) :], maxsplit=1)[0], session, reading)
+            return
+    if _BARE_ID.fullmatch(text):
+        _named(text, session, reading)
         return
-    session.device_id = m["imei"]
-    row |= {
-        "satellites": digits(m["satellites"]) if "satellites" in m else None,
-        "ignition": m.get("ignition") == "1",
-    }
+    row = _row(text, session)
+    if row is None:
+        return
+    if row and session.device_id is None and "lat_deg" in row:
+        session.memory["unnamed"] = dict(row)
+    reading.rows.append(row)
 
 
-def _gga(parts: list[str], session: Session) -> Row:
-    m = GGA.read(parts)
-    satellites = m.get("satellites", "").strip()
-    return _place(m) | {
-        "observed_us": _at(m["time"], session) if "time" in m else None,
-        "fix_valid": m.get("quality", "0") != "0",
-        "satellites": digits(satellites) if satellites else None,
-        "hdop": decimal(m["hdop"]) if "hdop" in m else None,
-        "altitude_m": decimal(m["altitude"]) if "altitude" in m else None,
-    }
+def _named(name: str, session: Session, reading: Reading) -> None:
+    """The device says who it is. A position that it sent before it did (Maxon trackers do) is told again under its name."""
+    name = name.strip()
+    if not name:
+        raise Undecodable("missing", "the device's name is empty")
+    session.device_id = name
+    unnamed: Row | None = session.memory.pop("unnamed", None)
+    if unnamed is not None:
+        reading.rows.append(unnamed)
 
 
-def _gll(parts: list[str], session: Session) -> Row:
-    m = GLL.read(parts)
-    return _place(m) | {
-        "observed_us": _at(m["time"], session) if "time" in m else None,
-        "fix_valid": m.get("valid") == "A",
-    }
+def _row(text: str, session: Session) -> Row | None:
+    body, _, tail = text.partition("*")
+    standard = _STANDARD.match(body)
+    if standard is not None:
+        fields = body[standard.end() :].split(",")
+        if standard[1] == "RMC":
+            return _rmc(fields, tail, session)
+        return (_gga if standard[1] == "GGA" else _gll)(fields, session)
+    start, _, rest = body.partition(",")
+    read = _READERS.get(start)
+    if read is not None:
+        return read(rest.split(","), session)
+    if not _SENTENCE.fullmatch(text):
+        raise Undecodable("no-frame", "a line is $…, QZE,…, or the name of a device")
+    return None
 
 
-def _rma(parts: list[str], _session: Session) -> Row:
-    m = RMA.read(parts)
-    return _place(m) | {
-        "fix_valid": m["valid"] == "A",
-        "speed_mps": decimal(m.get("speed", "0")) * KNOT,
-        "course_deg": decimal(m["course"]) if "course" in m else None,
-    }
+def _rmc(fields: list[str], tail: str, session: Session) -> Row | None:
+    m = RMC.read(fields)
+    at = _time(m["date"], m["time"]) if "date" in m and "time" in m else None
+    if at is not None:
+        session.memory["last"] = (session.device_id, at)
+    row = _fix(m)
+    if row is None:
+        return None
+    row["observed_us"] = at
+    extra = tail.split(",")[1:]
+    if len(extra) >= len(RMC_TAIL.names) - 1 and extra[1].isdigit():
+        more = RMC_TAIL.read([*extra, ""])
+        session.device_id = more["id"]
+        row["satellites"] = digits(more["satellites"])
+        row["ignition"] = more["ignition"] == "1"
+    return row
 
 
-def _net(parts: list[str], session: Session, reading: Reading) -> None:
-    """``NET,<device>,<operator>,<dBm>,<network>``."""
-    session.device_id = parts[1] if len(parts) > 1 and parts[1] else session.device_id
-    if len(parts) > 3:
-        share = (decimal(parts[3]) - _WEAKEST_DBM) / (_STRONGEST_DBM - _WEAKEST_DBM)
-        reading.rows.append({"gsm_signal": round(100 * min(1.0, max(0.0, share)))})
+def _gga(fields: list[str], session: Session) -> Row | None:
+    m = GGA.read(fields)
+    row = _fix(m)
+    if row is not None:
+        row |= {"fix_valid": m.get("quality", "0") != "0", **_day(m, session)}
+    return row
 
 
-def _trccr(parts: list[str]) -> Row:
-    m = TRCCR.read(parts)
-    t = m["time"].partition(".")[0]
-    if len(t) != 14:
-        raise Undecodable("malformed", f"{t[:20]!r} is no time of 14 digits")
-    return {
-        "observed_us": utc_us(digits(t[:4]), digits(t[4:6]), digits(t[6:8]), *_clock(t[8:])),
-        "lat_deg": decimal(m["lat"]),
-        "lon_deg": decimal(m["lon"]),
-        "fix_valid": m["valid"] == "A",
-        "fix_source": "gnss",
-        "speed_mps": decimal(m["speed"]) * KNOT,
-        "course_deg": decimal(m["course"]),
-        "altitude_m": decimal(m["altitude"]),
-    }
+def _gll(fields: list[str], session: Session) -> Row | None:
+    m = GLL.read(fields)
+    row = _fix(m)
+    if row is not None:
+        row |= _day(m, session)
+    return row
 
 
-def _id(parts: list[str], session: Session) -> Row:
-    """``<imei>,…,GPSEX,A,D,ddmmyy,T,hhmmss,…,La,lat,N,Lo,lon,E,…``: words, each before what it names."""
-    session.device_id = parts[0] or None
-    named = {
-        w: parts[i + 1 : i + 3] for i, w in enumerate(parts) if w in {"GPSEX", "D", "T", "La", "Lo", "S"}
-    }
-    lat, lon = named.get("La", []), named.get("Lo", [])
-    if len(lat) < 2 or len(lon) < 2 or not named.get("D") or not named.get("T"):
-        raise Undecodable("truncated", "day, time, La and Lo are wanted")
-    d = digits(named["D"][0])
-    return {
-        "observed_us": utc_us(d % 100, d // 100 % 100, d // 10000, *_clock(named["T"][0])),
-        "lat_deg": decimal(lat[0]) * (-1 if lat[1] == "S" else 1),
-        "lon_deg": decimal(lon[0]) * (-1 if lon[1] == "W" else 1),
-        "fix_valid": named.get("GPSEX", [""])[0] == "A",
-        "fix_source": "gnss",
-    }
+def _rma(fields: list[str], _session: Session) -> Row | None:
+    return _fix(RMA.read(fields))
 
 
-def _qze(parts: list[str], session: Session, reading: Reading) -> None:
-    m = QZE.read(parts)
-    session.device_id = m["imei"]
-    d = m["date"]
-    reading.rows.append(
-        {
-            "observed_us": utc_us(digits(d[4:]), digits(d[2:4]), digits(d[:2]), *_clock(m["time"])),
-            "lat_deg": decimal(m["lat"]),
-            "lon_deg": decimal(m["lon"]),
-            "fix_valid": m["valid"] == "A",
-            "fix_source": "gnss",
-            "speed_mps": decimal(m["speed"]) * KMH,
-            "course_deg": decimal(m["course"]),
-            "ignition": m["ignition"] == "1",
-        }
-    )
+def _pubx(fields: list[str], session: Session) -> Row | None:
+    if fields[0] != "00":
+        return None
+    m = PUBX.read(fields[1:])
+    if m.get("id", "0").strip("0"):
+        session.device_id = m["id"]
+    row = _fix(m)
+    if row is not None:
+        row |= {"fix_valid": m["status"] != "NF", **_day(m, session)}
+    return row
+
+
+def _trccr(fields: list[str], _session: Session) -> Row | None:
+    m = TRCCR.read(fields)
+    row = _fix(m)
+    if row is not None:
+        when = m["moment"]
+        row["observed_us"] = _time(when[6:8] + when[4:6] + when[:4], when[8:])
+    return row
+
+
+def _qze(fields: list[str], session: Session) -> Row | None:
+    m = QZE.read(fields)
+    session.device_id = m["id"]
+    row = _fix(m)
+    if row is not None:
+        row |= {"observed_us": _time(m["date"], m["time"]), "ignition": m["ignition"] == "1"}
+    return row
+
+
+def _gpiop(fields: list[str], _session: Session) -> Row | None:
+    return {"battery_v": decimal(GPIOP.read(fields)["battery_v"])}
+
+
+def _gptxt(fields: list[str], session: Session) -> Row | None:
+    if fields[0] != "NET":
+        return None
+    m = GPTXT_NET.read(fields[1:])
+    session.device_id = m["id"]
+    share = (decimal(m["signal_dbm"]) - _WEAKEST_DBM) / (_STRONGEST_DBM - _WEAKEST_DBM)
+    return {"gsm_signal": round(100 * min(1.0, max(0.0, share)))}
+
+
+def _wmcs(fields: list[str], session: Session) -> Row | None:
+    session.device_id = str(digits(fields[0]))
+    at = next((i for i, f in enumerate(fields) if re.fullmatch("GPSE[XHTD]", f)), None)
+    if at is None:
+        return None
+    m = {"valid": fields[at + 1]}
+    at += 2
+    while at < len(fields):
+        columns = WMCS.get(fields[at])
+        if columns is not None:
+            m |= columns.read(fields[at + 1 :])
+            at += len(columns.names)
+        at += 1
+    m["satellites"] = m.get("satellites", "").partition(":")[2]
+    row = _fix(m)
+    if row is not None and "date" in m and "time" in m:
+        row["observed_us"] = _time(m["date"], m["time"])
+    return row
+
+
+_READERS: Final[Mapping[str, Callable[[list[str], Session], Row | None]]] = {
+    "$GPRMA": _rma,
+    "$PUBX": _pubx,
+    "$TRCCR": _trccr,
+    "QZE": _qze,
+    "$GPIOP": _gpiop,
+    "$GPTXT": _gptxt,
+    "$ID": _wmcs,
+}
+
+
+def _fix(m: Mapping[str, str]) -> Row | None:
+    """What a sentence says of the position, from whichever of the names it has; None where the place is empty."""
+    place = [_place(m, name, hemisphere) for name, hemisphere in (("lat", "ns"), ("lon", "ew"))]
+    if None in place:
+        return None
+    row: Row = {"lat_deg": place[0], "lon_deg": place[1], "fix_source": "gnss"}
+    valid = m.get("valid")
+    if valid is not None:
+        if valid not in {"A", "V"}:
+            raise Undecodable("malformed", f"the validity is {valid[:8]!r}, neither A nor V")
+        row["fix_valid"] = valid == "A"
+    speed = m.get("speed_kn") or m.get("speed_kmh")
+    if speed:
+        row["speed_mps"] = decimal(speed) * (KNOT if m.get("speed_kn") else KMH)
+    for name, column in (("course", "course_deg"), ("altitude", "altitude_m"), ("hdop", "hdop")):
+        if m.get(name):
+            row[column] = decimal(m[name])
+    if m.get("satellites"):
+        row["satellites"] = digits(m["satellites"])
+    return row
+
+
+def _place(m: Mapping[str, str], name: str, hemisphere: str) -> float | None:
+    """Degrees, from ``dddmm.mmmm`` or, where the field is called so, from decimal degrees."""
+    if name in m:
+        return degrees_minutes(m[name], m[hemisphere])
+    text = m.get(f"{name}_deg")
+    if text is None:
+        return None
+    return -decimal(text) if m.get(hemisphere) in {"S", "W"} else decimal(text)
+
+
+def _clock(time: str) -> tuple[int, int, int, int]:
+    """Hours, minutes, seconds and µs of ``hhmmss`` or ``hhmmss.sss``."""
+    whole, _, part = time.partition(".")
+    if len(whole) != 6:
+        raise Undecodable("malformed", f"{time[:16]!r} is no time hhmmss")
+    t = digits(whole)
+    return t // 10000, t // 100 % 100, t % 100, digits(part[:6].ljust(6, "0")) if part else 0
+
+
+def _time(date: str, time: str) -> int | None:
+    """UTC µs of ddmmyy or ddmmyyyy, and hhmmss; None where no calendar has them."""
+    if len(date) not in {6, 8}:
+        raise Undecodable("malformed", f"{date[:16]!r} is no date ddmmyy")
+    hour, minute, second, us = _clock(time)
+    whole = utc_us(digits(date[4:]), digits(date[2:4]), digits(date[:2]), hour, minute, second)
+    return None if whole is None else whole + us
+
+
+def _day(m: Mapping[str, str], session: Session) -> Row:
+    """The time of a sentence that names no day: the one nearest to this device's last sentence that did, if it sent one."""
+    if "time" not in m:
+        return {}
+    hour, minute, second, us = _clock(m["time"])
+    who, last = session.memory.get("last", (None, None))
+    if last is None or who != session.device_id:
+        return {}
+    of_day = ((hour * 60 + minute) * 60 + second) * 1_000_000 + us
+    at = last + (of_day - last + _HALF_DAY_US) % (2 * _HALF_DAY_US) - _HALF_DAY_US
+    session.memory["last"] = (who, at)
+    return {"observed_us": at}
 
 
 def _report(row: Row, _sequence: int) -> bytes:
     at = utc_parts(row["observed_us"])
     lat, lon = row.get("lat_deg", 0.0), row.get("lon_deg", 0.0)
-    body = RMC.write(
+    fields = RMC.write(
         {
-            "time": at.strftime("%H%M%S.000"),
+            "time": at.strftime("%H%M%S"),
             "valid": "A" if row.get("fix_valid", True) else "V",
             "lat": in_degrees_minutes(lat, 2, 5),
             "ns": "S" if lat < 0 else "N",
             "lon": in_degrees_minutes(lon, 3, 5),
             "ew": "W" if lon < 0 else "E",
-            "speed": f"{row.get('speed_mps', 0.0) / KNOT:.2f}",
-            "course": f"{row.get('course_deg', 0.0):.1f}",
+            "speed_kn": f"{row.get('speed_mps', 0.0) / KNOT:.2f}",
+            "course": f"{row.get('course_deg', 0.0):.2f}",
             "date": at.strftime("%d%m%y"),
         }
     )
-    sentence = f"GPRMC,{','.join(body)},,"
-    return f"${sentence}*{reduce(xor, sentence.encode()):02X}\r\n".encode()
+    body = f"GPRMC,{','.join(fields)},,"
+    tail = RMC_TAIL.write(
+        {
+            "satellites": f"{row.get('satellites', 9):02d}",
+            "id": str(row["device_id"]),
+            "ignition": "1" if row.get("ignition") else "0",
+            "fuel": "0",
+            "battery": "0",
+        }
+    )
+    return f"${body}*{reduce(xor, body.encode()):02X},{','.join(tail)}\r\n".encode()
 
 
 PROTOCOL: Final = Protocol(
     name="t55",
-    title="Trackers and routers that send NMEA (T55)",
-    document="NMEA 0183; the makers' own sentences",
+    title="T55 and other trackers and modems that send NMEA sentences",
+    document="IEC 61162-1 (NMEA 0183); u-blox PUBX,00; the makers' own sentences",
     family="tracker",
     decode=decode,
     split=lines,
@@ -280,12 +343,24 @@ PROTOCOL: Final = Protocol(
     doors=("tcp", "udp"),
     port=5005,
     starts=re.compile(
-        rb"\$(?:PGID|GPFID|DEVID|PCPTI|IMEI|GPTXT|GPIOP|TRCCR|ID|CONNECT|G[PN](?:RMC|GGA|GLL|RMA))[,=]|QZE,\d{15},|IMEI \d"
+        rb"(?:[\w/-]{4,40},?)?\$(?:G[PNL](?:RMC|GGA|GLL|RMA|IOP|FID|TXT,NET),?|TRCCR,|PUBX,00,)"
+        rb"|\$(?:PGID|DEVID|PSIWMDID|PCPTI|CONNECT|ID),|\$IMEI|IMEI \d|QZE,\d{15},|[0-9A-F]{12,16}\r?\n"
     ),
     max_frame=1024,
     simulation=Simulation(
         report=_report,
-        hello=lambda device_id: f"$PGID,{device_id}\r\n".encode(),
-        carries=frozenset({"observed_us", "lat_deg", "lon_deg", "speed_mps", "course_deg", "fix_valid"}),
+        carries=frozenset(
+            {
+                "observed_us",
+                "lat_deg",
+                "lon_deg",
+                "speed_mps",
+                "course_deg",
+                "fix_valid",
+                "satellites",
+                "ignition",
+            }
+        ),
+        resolution={"course_deg": 0.01, "speed_mps": 0.01},
     ),
 )

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench soak ui docs clean lock help
+.PHONY: demo test lint bench soak nightly ui docs clean lock help
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -23,6 +23,9 @@ bench: .venv/.dev ## figures as ratios against baselines of the same run
 
 soak: .venv/.dev ## long runs that are no part of make test
 	$(BIN)/python -m pytest -m soak -q
+
+nightly: .venv/.dev ## a million random and mutated frames through every decoder
+	$(BIN)/python -m pytest -m soak -q tests/decoders
 
 ui: .venv/.run ## build the control room into the package
 	$(BIN)/python hatch_build.py

@@ -67,10 +67,14 @@ _NAMES: Final = (
 )
 """Lines by which a device says who it is: its name ends with the next comma or star."""
 
+_SUPPLIED_V: Final = 1.0
 _HALF_DAY_US: Final = 43_200_000_000
 _WEAKEST_DBM, _STRONGEST_DBM = -113, -51
+_CHECKSUM: Final = re.compile(r" ?([0-9A-Fa-f]{2})(?![0-9A-Fa-f])")
 _BARE_ID: Final = re.compile(r"[0-9A-F]{4,32}")
-_SENTENCE: Final = re.compile(r"\$[A-Z][A-Z0-9]{2,}(?:[,*].*)?", re.DOTALL)
+_SENTENCE: Final = re.compile(r"\$([A-Z][A-Z0-9]{2,15})(?:[,*]|$)")
+_PASSED: Final = re.compile(r"(?:G[A-Z]|BD|QZ)[A-Z]{3}|P[A-Z0-9]{3,}")
+"""Receivers' sentences that say nothing for us: satellites, motion, and what a receiver's maker added."""
 _STANDARD: Final = re.compile(r"\$(?:G[A-Z]|BD|QZ)(RMC|GGA|GLL),")
 
 
@@ -92,11 +96,11 @@ def decode(frame: bytes, session: Session, reading: Reading) -> None:
         _named(text, session, reading)
         return
     row = _row(text, session)
-    if row is None:
-        return
-    if row and session.device_id is None and "lat_deg" in row:
-        session.memory["unnamed"] = dict(row)
-    reading.rows.append(row)
+    if row is not None:
+        if session.device_id is None and "lat_deg" in row:
+            session.memory["unnamed"] = dict(row)
+        reading.rows.append(row)
+    _check(text)
 
 
 def _named(name: str, session: Session, reading: Reading) -> None:
@@ -108,6 +112,19 @@ def _named(name: str, session: Session, reading: Reading) -> None:
     unnamed: Row | None = session.memory.pop("unnamed", None)
     if unnamed is not None:
         reading.rows.append(unnamed)
+
+
+def _check(text: str) -> None:
+    """A checksum that is there has to be right. Many of these devices send none, or half of one."""
+    covered, _, after = text[1:].partition("*")
+    said = _CHECKSUM.match(after)
+    if said is None:
+        return
+    found = reduce(xor, covered.rstrip().encode("ascii", "replace"), 0)
+    if found != int(said[1], 16):
+        raise Undecodable(
+            "checksum", f"the sentence sums to {found:02X}, it says {said[1]}; it was read all the same"
+        )
 
 
 def _row(text: str, session: Session) -> Row | None:
@@ -122,8 +139,11 @@ def _row(text: str, session: Session) -> Row | None:
     read = _READERS.get(start)
     if read is not None:
         return read(rest.split(","), session)
-    if not _SENTENCE.fullmatch(text):
+    found = _SENTENCE.match(text)
+    if found is None:
         raise Undecodable("no-frame", "a line is $…, QZE,…, or the name of a device")
+    if not _PASSED.fullmatch(found[1]):
+        raise Undecodable("unknown-type", f"a sentence ${found[1][:12]} is not known")
     return None
 
 
@@ -134,7 +154,7 @@ def _rmc(fields: list[str], tail: str, session: Session) -> Row | None:
         session.memory["last"] = (session.device_id, at)
     row = _fix(m)
     if row is None:
-        return None
+        return None if at is None else {"observed_us": at, "fix_valid": False}
     row["observed_us"] = at
     extra = tail.split(",")[1:]
     if len(extra) >= len(RMC_TAIL.names) - 1 and extra[1].isdigit():
@@ -196,7 +216,11 @@ def _qze(fields: list[str], session: Session) -> Row | None:
 
 
 def _gpiop(fields: list[str], _session: Session) -> Row | None:
-    return {"battery_v": decimal(GPIOP.read(fields)["battery_v"])}
+    m = GPIOP.read(fields)
+    return {
+        "external_power": decimal(m["supply_v"]) > _SUPPLIED_V,
+        "battery_v": decimal(m["battery_v"]),
+    }
 
 
 def _gptxt(fields: list[str], session: Session) -> Row | None:

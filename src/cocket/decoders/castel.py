@@ -1,18 +1,20 @@
 """Castel (Sinocastel) OBD and PT trackers: the SC protocol (versions 3 and 4), the CC protocol, and MPIP.
 
-Documents: Sinocastel, "SC communication protocol" 1.x, "CC communication protocol", "MPIP-620 protocol".
+Documents: Sinocastel, "SC communication protocol" 1.x (STAT, alarms, the tagged parts of 0x401F), "CC communication
+protocol", "MPIP-620 protocol". Numbers are little-endian but for the message's type.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from fastcrc import crc16
 
 from cocket.core.framing import by_start, counted
-from cocket.core.protocol import Protocol, Reading, Result, Row, Session, Simulation, Undecodable
-from cocket.core.wire import Bits, Cursor, Record, pad, u8, u16, u32, utc_parts, utc_us
+from cocket.core.protocol import Command, Protocol, Reading, Result, Row, Session, Simulation, Undecodable
+from cocket.core.wire import Bits, Cursor, Record, i16, pad, u8, u16, u32, utc_parts, utc_us
 
 PLACE: Final = Record(
     "<", u8("day"), u8("month"), u8("year"), u8("hour"), u8("minute"), u8("second"),
@@ -41,7 +43,10 @@ LOGIN, LOGOUT, HEARTBEAT = 0x1001, 0x1002, 0x1003
 GPS, GPS_INDEXED, ALARM, FUEL, NOW = 0x4001, 0x401F, 0x4007, 0x400E, 0xB001
 SLEEP, AGPS = 0x4009, 0x5101
 STATS: Final = frozenset({0x4002, 0x4003, 0x4005, 0x4006, 0x4008, 0x400B})
-SILENT: Final = frozenset({0x4004, 0x5102, 0x5105, 0x5106, 0x5107, 0xA001, 0xB002, 0xC001})
+SILENT: Final = frozenset(
+    {0x4004, 0x5102, 0x5105, 0x5106, 0x5107, 0x8001, 0x8206, 0x9001, 0x9003, 0xA001, 0xB002, 0xC001, 0xC007}
+)
+"""Engine data that are supported, settings, and a server's own answers that come back."""
 ANSWER: Final = 0xA002
 BEFORE: Final = {GPS: 1, GPS_INDEXED: 5, ALARM: 4, NOW: 2}
 """Bytes between the message's type and its STAT."""
@@ -52,7 +57,26 @@ MPIP_ONE: Final = frozenset({0x4201, 0x4202, 0x4206})
 _MANY: Final = 8
 _MANY_REST: Final = 31
 
-IGNITION_ON, IGNITION_OFF, SUPPLY_LOW, UNPLUGGED, SOS = 0x16, 0x17, 0x02, 0x0E, 0x0D
+ALARM_ITEM: Final = Record("<", u8("sounds"), u8("kind"), u16("value"), u16("threshold"))
+ALARMS: Final[Mapping[int, Row]] = {
+    0x02: {"battery_low": True},
+    0x09: {"external_power": True},
+    0x0E: {"external_power": False},
+    0x10: {"sos": True},
+    0x11: {"vibration": True},
+    0x16: {"ignition": True},
+    0x17: {"ignition": False},
+    0x1C: {"vibration": True},
+}
+"""Low supply, plugged in, pulled out, emergency, crash, ignition on and off, vibration. The others are of driving and of the
+engine (0x0D is a tired driver, no emergency)."""
+
+TAG: Final = Record("<", u16("tag"), u16("size"))
+TAG_ALARMS, TAG_TEMPERATURE, TAG_BATTERY = 0x0007, 0x0011, 0x0021
+TEMPERATURE: Final = Record("<", i16("temp_c", 0.1))
+BATTERY: Final = Record("<", u16("battery_v", 0.01))
+
+CC_VERSION, CC_PETROL = 0x01, 0x4583
 
 
 def decode(frame: bytes, session: Session, reading: Reading) -> None:
@@ -106,15 +130,17 @@ def _sc(kind: int, cursor: Cursor, reading: Reading, replies: list[bytes], versi
         for row in rows:
             row["odometer_m"] = float(stat["odometer_m"])
             row["ignition"] = STATE.read(stat["state"])["ignition"]
-            if kind == GPS and before[0]:
+            if kind in {GPS, GPS_INDEXED} and before[0] == 1:
                 row["delayed"] = True
+        reading.rows += rows
         if kind == ALARM:
-            _alarms(cursor, rows)
             replies.append(_message(version, name, 0xC007, before))
-        if kind == LOGIN:
+            _alarms(cursor, rows)
+        elif kind == GPS_INDEXED:
+            _tags(cursor, rows)
+        elif kind == LOGIN:
             time = stat["time_s"].to_bytes(4, "little")
             replies.append(_message(version, name, 0x9001, b"\xff\xff\xff\xff\0\0" + time))
-        reading.rows += rows
     elif kind == SLEEP:
         cursor.take(4)
         reading.rows.append(_place(cursor))
@@ -130,26 +156,47 @@ def _sc(kind: int, cursor: Cursor, reading: Reading, replies: list[bytes], versi
             }
         )
     elif kind == ANSWER:
-        reading.results.append(Result("", good=True, text=cursor.rest().hex()[:200]))
+        _answer(cursor, reading)
     elif kind not in SILENT:
         raise Undecodable("unknown-type", f"a message {kind:04x} is not known")
 
 
 def _alarms(cursor: Cursor, rows: list[Row]) -> None:
+    """Alarms that sound, into every row of the message; one that ends says nothing but what its column states."""
     for _ in range(cursor.uint(1)):
-        new, alarm = cursor.uint(1), cursor.uint(1)
-        cursor.take(4)
-        said: Row = {}
-        if alarm in {IGNITION_ON, IGNITION_OFF}:
-            said["ignition"] = alarm == IGNITION_ON
-        elif new and alarm == UNPLUGGED:
-            said["external_power"] = False
-        elif new and alarm == SUPPLY_LOW:
-            said["battery_low"] = True
-        elif new and alarm == SOS:
-            said["sos"] = True
-        for row in rows:
-            row.update(said)
+        item = cursor.record(ALARM_ITEM)
+        if item["sounds"]:
+            _say(rows, ALARMS.get(item["kind"], {}))
+
+
+def _tags(cursor: Cursor, rows: list[Row]) -> None:
+    """The tagged parts behind the positions of 0x401F."""
+    while cursor.left >= TAG.size:
+        head = cursor.record(TAG)
+        part = Cursor(cursor.take(head["size"]))
+        if head["tag"] == TAG_ALARMS:
+            part.take(4)
+            _alarms(part, rows)
+        elif head["tag"] == TAG_TEMPERATURE:
+            _say(rows, part.record(TEMPERATURE))
+        elif head["tag"] == TAG_BATTERY:
+            _say(rows, part.record(BATTERY))
+
+
+def _say(rows: list[Row], said: Mapping[str, Any]) -> None:
+    for row in rows:
+        row.update(said)
+
+
+def _answer(cursor: Cursor, reading: Reading) -> None:
+    """Settings that were asked for: those that failed by their tags, then those that are told, each with its text."""
+    cursor.take(4)
+    for _ in range(cursor.uint(1)):
+        reading.results.append(Result("query", good=False, text=f"{cursor.uint(2, 'little'):04x}"))
+    for _ in range(cursor.uint(1)):
+        tag, size = cursor.uint(2, "little"), cursor.uint(2, "little")
+        told = cursor.take(size).decode("ascii", "replace").strip("\0 ")
+        reading.results.append(Result("query", good=True, text=f"{tag:04x}={told}"[:200]))
 
 
 def _cc(kind: int, cursor: Cursor, reading: Reading, replies: list[bytes], version: int, name: bytes) -> None:
@@ -171,7 +218,7 @@ def _cc(kind: int, cursor: Cursor, reading: Reading, replies: list[bytes], versi
 
 def _cc_rest(cursor: Cursor) -> Row:
     rest = cursor.record(CC_REST)
-    return {"odometer_m": float(rest["odometer_m"]), "ignition": STATE.read(rest["state"])["ignition"]}
+    return {"odometer_m": float(rest["odometer_m"])}
 
 
 def _mpip(kind: int, cursor: Cursor, reading: Reading, replies: list[bytes], name: bytes) -> None:
@@ -199,7 +246,7 @@ def _message(version: int, name: bytes, kind: int, data: bytes = b"") -> bytes:
     return head + crc16.ibm_sdlc(head).to_bytes(2, "little") + b"\r\n"
 
 
-def _report(row: Row, _sequence: int) -> bytes:
+def _report(row: Row, sequence: int) -> bytes:
     at = utc_parts(row["observed_us"])
     lat, lon = row.get("lat_deg", 0.0), row.get("lon_deg", 0.0)
     flags = PLACE_FLAGS.write({"east": lon >= 0, "north": lat >= 0, "fix_3d": row.get("fix_valid", True)})
@@ -217,8 +264,27 @@ def _report(row: Row, _sequence: int) -> bytes:
             "state": STATE.write(row),
         }
     )
-    name = str(row["device_id"]).encode("ascii", "replace")[:20].ljust(20, b"\0")
-    return _message(4, name, GPS, b"\0" + stat + b"\x01" + place + b"\0")
+    body = stat + b"\x01" + place
+    name = _name(str(row["device_id"]))
+    sounding = [k for k, said in ALARMS.items() if k in _SIMULATED and said.items() <= row.items()]
+    if not sounding:
+        return _message(4, name, GPS, bytes([bool(row.get("delayed"))]) + body + b"\0")
+    items = b"".join(ALARM_ITEM.write({"sounds": 1, "kind": k}) for k in sounding)
+    return _message(4, name, ALARM, sequence.to_bytes(4, "little") + body + bytes([len(sounding)]) + items)
+
+
+_SIMULATED: Final = frozenset({0x02, 0x09, 0x0E, 0x10, 0x1C})
+
+
+def _name(device_id: str) -> bytes:
+    return device_id.encode("ascii", "replace")[:20].ljust(20, b"\0")
+
+
+def _petrol(cut: bool) -> Command:
+    def build(device_id: str, _parameters: Mapping[str, Any], _sequence: int) -> bytes:
+        return _message(CC_VERSION, _name(device_id), CC_PETROL, bytes([cut]))
+
+    return Command(build, "cut off the fuel (CC devices)" if cut else "give the fuel back (CC devices)")
 
 
 PROTOCOL: Final = Protocol(
@@ -250,8 +316,14 @@ PROTOCOL: Final = Protocol(
                 "satellites",
                 "ignition",
                 "odometer_m",
+                "external_power",
+                "battery_low",
+                "sos",
+                "vibration",
             }
         ),
+        hello=lambda device_id: _message(4, _name(device_id), LOGIN, bytes(STAT.size + 1)),
         resolution={"course_deg": 0.1, "speed_mps": 0.01},
     ),
+    commands={"output-on": _petrol(cut=True), "output-off": _petrol(cut=False)},
 )

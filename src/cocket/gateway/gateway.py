@@ -77,6 +77,7 @@ class Gateway:
         self._by_address: Counter[str] = Counter()
         self._open: set[int] = set()
         self._voices: dict[str, Connection] = {}
+        self._held = False
         self._recognise: Callable[[bytes], Protocol | None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.registry = Registry(service.folder.reference, self.settings)
@@ -147,6 +148,8 @@ class Gateway:
         p = self.protocol(door.protocol) if door.protocol and door.kind != "folder" else None
         if door.kind in {"tcp", "tls"}:
             tls = self._tls() if door.kind == "tls" else None
+            if p is None:
+                self.recognise(b"")  # all protocols are loaded before the first device calls
             here = [door]
             try:
                 server = await self._loop.create_server(
@@ -300,7 +303,7 @@ class Gateway:
         self._collector.add(taken.rows, taken.rejects, done)
         if reading.results and taken.device_id is not None:
             self.commands.answered(taken.device_id, reading.results)
-        if self._collector.pressed:
+        if self._collector.pressed and not self._held:
             self._hold()
 
     def noise(self, speaker: Speaker, data: bytes, rule: str, done: Callable[[], None] | None = None) -> None:
@@ -337,10 +340,12 @@ class Gateway:
         return self._voices.get(device_id)
 
     def _hold(self) -> None:
+        self._held = True
         for connection in self._connections.values():
             connection.pause("pressed")
 
     def _relieved(self) -> None:
+        self._held = False
         for connection in self._connections.values():
             connection.resume("pressed")
 

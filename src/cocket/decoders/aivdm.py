@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
 from operator import xor
@@ -28,7 +29,7 @@ TAG: Final = re.compile(rb"\\([^\\\r\n]*)\\")
 AFTER: Final = re.compile(rb",(?:.*,)?([0-9]{9,10})\s*$")
 STATION: Final = re.compile(rb",r([A-Za-z0-9_-]+)")
 
-_POSITIONS: Final = frozenset({1, 2, 3, 4, 9, 11, 18, 19, 21, 27})
+_POSITIONS: Final = frozenset({1, 2, 3, 4, 9, 11, 18, 19, 21, 27, 28})
 _STATICS: Final = frozenset({5, 19, 21, 24})
 _NO_LATITUDE: Final = 91
 _NO_LONGITUDE: Final = 181
@@ -38,8 +39,16 @@ _NO_SPEED: Final = 102.3
 _NO_SPEED_27: Final = 63
 _FASTEST_AIRCRAFT: Final = 1022
 _NO_NAV_STATUS: Final = 15
+_SURVEYED: Final = 7
+"""Type of the positioning device (M.1371, EPFD): none, the place was surveyed and entered."""
+_BY_HAND: Final = 61
+"""The second of a position that was entered by hand."""
 _SHIPS: Final = 50_000
 _PARTS: Final = 64
+_PART_LASTS: Final = 64
+"""Sentences after which the parts of a message that was never completed are forgotten."""
+_PART_AHEAD: Final = 8
+"""Sentences for which a later part waits for the first one, where they come the other way round."""
 
 
 def decode(frame: bytes, session: Session, reading: Reading) -> None:
@@ -69,9 +78,12 @@ def decode(frame: bytes, session: Session, reading: Reading) -> None:
     if checksum is None:
         raise Undecodable("checksum", "the sentence has no checksum")
     part = _sentence(start + name + body + b"*" + checksum)
-    message = _whole(part, session)
-    if message is None:
-        return
+    message = part
+    if part.frag_cnt > 1:
+        whole = _whole(part, tags, after, session)
+        if whole is None:
+            return
+        message, tags, after = whole
     row = _row(_said(message), session)
     if row is not None:
         row.setdefault("observed_us", _received(tags, after))
@@ -94,29 +106,61 @@ def _sentence(data: bytes) -> AISSentence:
         raise Undecodable("malformed", f"no sentence of AIS: {error}"[:200]) from None
 
 
-def _whole(part: AISSentence, session: Session) -> AISSentence | None:
-    """The message that this sentence completes; None while parts are missing. Parts may come in any order."""
-    if part.frag_cnt == 1:
-        return part
-    waiting: OrderedDict[Any, dict[int, AISSentence]] = session.memory.setdefault("parts", OrderedDict())
-    key = (part.seq_id, part.channel, part.frag_cnt)
-    parts = waiting.setdefault(key, {})
-    parts[part.frag_num] = part
-    if len(parts) < part.frag_cnt:
+@dataclass(slots=True)
+class _Parts:
+    """The parts of one message so far; ``since``: how many sentences in parts the session had seen when the first came."""
+
+    since: int
+    parts: dict[int, AISSentence]
+    tags: dict[str, str]
+    after: bytes
+
+
+def _whole(
+    part: AISSentence, tags: dict[str, str], after: bytes, session: Session
+) -> tuple[AISSentence, dict[str, str], bytes] | None:
+    """The message that this sentence completes, with what stands before and behind any of its parts; None while some are missing.
+
+    Parts may come in any order, and mixed with those of other messages.
+    """
+    waiting: OrderedDict[Any, _Parts] = session.memory.setdefault("parts", OrderedDict())
+    seen = session.memory["seen"] = session.memory.get("seen", 0) + 1
+    group = tags.get("g", "").split("-")
+    key = (part.frag_cnt, group[2]) if len(group) == 3 else (part.frag_cnt, part.seq_id, part.channel)
+    held = waiting.get(key)
+    lasts = _PART_AHEAD if part.frag_num == 1 else _PART_LASTS
+    again = None if held is None else held.parts.get(part.frag_num)
+    if held is None or seen - held.since > lasts or (again is not None and again.payload != part.payload):
+        waiting.pop(key, None)
+        held = waiting[key] = _Parts(seen, {}, {}, b"")
+    held.parts[part.frag_num] = part
+    held.tags = tags | held.tags
+    held.after = held.after or after
+    if len(held.parts) < part.frag_cnt:
         while len(waiting) > _PARTS:
             waiting.popitem(last=False)
         return None
     del waiting[key]
-    return AISSentence.assemble_from_iterable([parts[n] for n in sorted(parts)])
+    try:
+        message = AISSentence.assemble_from_iterable([held.parts[n] for n in sorted(held.parts)])
+    except (AISBaseException, ValueError, IndexError, TypeError) as error:
+        raise Undecodable("malformed", f"no message of AIS: {error}"[:200]) from None
+    return message, held.tags, held.after
 
 
 def _said(message: AISSentence) -> dict[str, Any]:
     try:
-        said: dict[str, Any] = message.decode().asdict(enum_as_int=True)
+        decoded = message.decode()
+        said: dict[str, Any] = decoded.asdict(enum_as_int=True)
     except UnknownMessageException:
         raise Undecodable("unknown-type", f"there is no AIS message {message.payload[:1]!r}") from None
     except (AISBaseException, ValueError, IndexError, TypeError, KeyError, AttributeError) as error:
         raise Undecodable("malformed", f"no message of AIS: {error}"[:200]) from None
+    bits, plan = len(message.bv), decoded.decoder_plan()
+    if bits < plan[-1][1] + plan[-1][2]:
+        for name, offset, width, *_ in plan:
+            if offset < bits < offset + width and not isinstance(said.get(name), str):
+                said[name] = None  # the message ends within the number: what is there of it is another one
     return said
 
 
@@ -151,7 +195,9 @@ def _position(said: dict[str, Any]) -> Row:
     if lat is not None and lon is not None and abs(lat) < _NO_LATITUDE and abs(lon) < _NO_LONGITUDE:
         # message 27 tells whether the position is a current one of GNSS: 0 if it is
         valid = kind != 27 or not said.get("gnss", False)
-        row |= {"lat_deg": float(lat), "lon_deg": float(lon), "fix_valid": valid, "fix_source": "gnss"}
+        manual = said.get("second") == _BY_HAND or said.get("epfd") == _SURVEYED
+        source = "manual" if manual else "gnss"
+        row |= {"lat_deg": float(lat), "lon_deg": float(lon), "fix_valid": valid, "fix_source": source}
     row["speed_mps"] = _speed(said)
     course, heading = said.get("course"), said.get("heading")
     if course is not None and 0 <= course < _NO_COURSE:
@@ -223,8 +269,8 @@ def _report(row: Row, sequence: int) -> bytes:
         "mmsi": int(str(row["device_id"]).removeprefix("mmsi-")),
         "lat": row.get("lat_deg", float(_NO_LATITUDE)),
         "lon": row.get("lon_deg", float(_NO_LONGITUDE)),
-        "speed": min(row.get("speed_mps", 0.0) / KNOT, 102.2),
-        "course": row.get("course_deg", 0.0),
+        "speed": min(round(row.get("speed_mps", 0.0) / KNOT, 1), 102.2),
+        "course": round(row.get("course_deg", 0.0), 1),
         "heading": round(row["heading_deg"]) if "heading_deg" in row else _NO_HEADING,
         "status": _NO_NAV_STATUS if status is None else NAV_STATUSES.index(status),
         "second": datetime.fromtimestamp(row["observed_us"] // 1_000_000, UTC).second,
@@ -251,7 +297,7 @@ PROTOCOL: Final = Protocol(
         carries=frozenset(
             {"observed_us", "lat_deg", "lon_deg", "speed_mps", "course_deg", "heading_deg", "nav_status"}
         ),
-        resolution={"course_deg": 0.1, "heading_deg": 0.5},
+        resolution={"course_deg": 0.1, "heading_deg": 0.5, "speed_mps": 0.05},
         device_id=lambda n: f"mmsi-{200_000_000 + n}",
     ),
 )

@@ -42,6 +42,16 @@ def expected(path: Path) -> Iterator[dict[str, Any]]:
             yield AISSentence.assemble_from_iterable(parts).decode().asdict(enum_as_int=True)
 
 
+def moment(said: dict[str, Any]) -> int | None:
+    try:
+        at = datetime(
+            said["year"], said["month"], said["day"], said["hour"], said["minute"], said["second"], tzinfo=UTC
+        )
+    except ValueError:
+        return None
+    return int(at.timestamp()) * 1_000_000
+
+
 def same(row: Row, said: dict[str, Any]) -> None:
     kind = said["msg_type"]
     assert row["device_id"] == f"mmsi-{said['mmsi']}"
@@ -56,9 +66,8 @@ def same(row: Row, said: dict[str, Any]) -> None:
     if kind == 9:
         assert row.get("speed_mps") == (pytest.approx(said["speed"] * KNOT) if said["speed"] < 1023 else None)
         assert row.get("altitude_m") == (said["alt"] if said["alt"] < 4095 else None)
-    if kind in {4, 11} and said["year"] and said["hour"] < 24 and said["minute"] < 60 > said["second"]:
-        at = datetime(*(said[n] for n in ("year", "month", "day", "hour", "minute", "second")), tzinfo=UTC)
-        assert row["observed_us"] == at.timestamp() * 1_000_000
+    if kind in {4, 11} and said["second"] < 60:
+        assert row.get("observed_us") == moment(said)
     if kind in {19, 24} and "shipname" in said:
         assert row.get("vessel_name", "") == said["shipname"].partition("@")[0].strip()
     if kind == 21:

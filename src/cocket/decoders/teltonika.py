@@ -1,4 +1,4 @@
-"""Teltonika trackers: AVL packets of codec 8, 8 Extended, 16 and the GH3000's 7, messages of codec 12 and 13, over TCP and UDP.
+"""Teltonika trackers: AVL packets of codec 8, 8 Extended, 16 and the GH3000's 7, messages of codec 12 to 15, over TCP and UDP.
 
 Document: Teltonika, "Codec" and "Teltonika Data Sending Protocols" (wiki); AVL IDs of the FMB, FMC and TFT families.
 """
@@ -6,8 +6,8 @@ Document: Teltonika, "Codec" and "Teltonika Data Sending Protocols" (wiki); AVL 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 from fastcrc import crc16
 
@@ -23,9 +23,14 @@ from cocket.core.protocol import (
     Undecodable,
 )
 from cocket.core.units import KMH
-from cocket.core.wire import Cursor, Record, f32, i16, i32, u8, u16, u32, u64
+from cocket.core.wire import Cursor, Record, digits, f32, i16, i32, u8, u16, u32, u64
 
-GH3000, CODEC_8, CODEC_12, CODEC_13, CODEC_16, CODEC_8E = 0x07, 0x08, 0x0C, 0x0D, 0x10, 0x8E
+GH3000, CODEC_8, CODEC_16, CODEC_8E = 0x07, 0x08, 0x10, 0x8E
+CODEC_12, CODEC_13, CODEC_14, CODEC_15 = 0x0C, 0x0D, 0x0E, 0x0F
+AVL_CODECS: Final = frozenset({GH3000, CODEC_8, CODEC_16, CODEC_8E})
+MESSAGE_CODECS: Final = frozenset({CODEC_12, CODEC_13, CODEC_14, CODEC_15})
+COMMAND, ANSWER, NOT_MINE = 0x05, 0x06, 0x11
+"""What a message of codec 12 to 15 is; ``NOT_MINE``: codec 14, the command named another IMEI."""
 
 AVL: Final = Record(
     ">",
@@ -46,12 +51,66 @@ GH_PLACE: Final = Record(">", f32("lat_deg"), f32("lon_deg"))
 _GH_EPOCH_S: Final = 1_167_609_600
 _GH_SECONDS: Final = 0x3FFF_FFFF
 
-_FLAGS: Final = {239: "ignition"}
-_ALARMS: Final = {236: "sos", 249: "jamming", 318: "jamming"}
-_DISCONNECTED: Final = (-60.0, 130.0)
-"""°C: what a temperature probe cannot say; 300 and more means that there is none."""
+Read: TypeAlias = Callable[[int], tuple[str, Any] | None]
+"""An element's value to a column and what stands in it; None where it says nothing."""
+
 _LEAST_EXTERNAL_V: Final = 1.0
-_KEYS: Final = frozenset({78})
+
+
+def _to(column: str, scale: float = 1, lo: float = 0, hi: float = 1e10) -> Read:
+    """A number; what lies outside ``lo`` to ``hi`` is a code of the maker's for a sensor that is not there."""
+
+    def read(value: int) -> tuple[str, Any] | None:
+        return (column, value * scale) if lo <= value * scale <= hi else None
+
+    return read
+
+
+def _probe(column: str, scale: float, hi: float) -> Read:
+    """A Bluetooth sensor: raw 2000, 3000 and 4000 say that it was not understood, not found, or is not well."""
+    number = _to(column, scale, -60, hi)
+    return lambda value: None if value in {2000, 3000, 4000} else number(value)
+
+
+def _alarm(column: str) -> Read:
+    return lambda value: (column, True) if value else None
+
+
+def _zone(value: int) -> tuple[str, Any] | None:
+    """0 left, 1 entered; 2 and 3 are speeding in it."""
+    return ("fence_entered" if value else "fence_left", True) if value <= 1 else None
+
+
+def _wired(value: int) -> tuple[str, Any] | None:
+    """A Dallas probe, 0.1 °C; 85 °C is what it says before it has measured."""
+    return ("temp_c", value * 0.1) if -600 < value < 1300 and value != 850 else None
+
+
+ELEMENTS: Final[dict[int, tuple[int, Read]]] = {
+    16: (4, _to("odometer_m", 1.0)),
+    21: (1, lambda value: ("gsm_signal", min(value, 5) * 20)),
+    66: (2, lambda value: ("external_power", value > _LEAST_EXTERNAL_V * 1000)),
+    67: (2, _to("battery_v", 0.001)),
+    78: (8, lambda value: ("card_id", f"{value & 0xFFFF_FFFF_FFFF_FFFF:016X}") if value else None),
+    113: (1, _to("battery_pct", 1.0, 0, 100)),
+    182: (2, _to("hdop", 0.1)),
+    236: (1, _alarm("sos")),
+    239: (1, lambda value: ("ignition", value == 1)),
+    247: (1, _alarm("vibration")),
+    249: (1, _alarm("jamming")),
+    252: (1, lambda value: ("external_power", False) if value else None),
+    318: (1, _alarm("jamming")),
+    662: (1, lambda value: ("door_open", value != 0)),
+    **dict.fromkeys((155, 156, 157, 158, 159, 175), (1, _zone)),
+    **dict.fromkeys((72, 73, 74, 75), (0, _wired)),
+    **dict.fromkeys((25, 26, 27, 28), (2, _probe("temp_c", 0.01, 125))),
+    **dict.fromkeys((86, 104, 106, 108), (2, _probe("humidity_pct", 0.1, 100))),
+    **dict.fromkeys((10800, 10801, 10802, 10803), (2, _to("temp_c", 0.01, -60, 125))),
+    **dict.fromkeys((10804, 10805, 10806, 10807), (1, _to("humidity_pct", 1.0, 0, 100))),
+}
+"""IO elements by AVL id: bytes (0: any number) and meaning. Where several are of one column, the first in the record tells it."""
+SIGNED: Final = frozenset({72, 73, 74, 75, 25, 26, 27, 28, 10800, 10801, 10802, 10803})
+
 _DRIVER: Final = re.compile(rb"GTSL\|[^|]*\|[^|]*\|[^|]*\|([^|]+)\|")
 
 
@@ -78,7 +137,7 @@ def decode(frame: bytes, session: Session, reading: Reading) -> None:
     if frame == b"\xff":
         return
     if frame[:4] == bytes(4):
-        _packet(frame, reading)
+        _packet(frame, session, reading)
     elif len(frame) > 2 and int.from_bytes(frame[:2], "big") == len(frame) - 2 and frame[2:].isdigit():
         session.device_id = frame[2:].decode("ascii")
         reading.replies.append(b"\x01")
@@ -88,10 +147,10 @@ def decode(frame: bytes, session: Session, reading: Reading) -> None:
         raise Undecodable("no-frame", "neither login, nor packet, nor datagram")
 
 
-def _packet(frame: bytes, reading: Reading) -> None:
+def _packet(frame: bytes, session: Session, reading: Reading) -> None:
     cursor = Cursor(frame, 4)
     size = cursor.uint(4)
-    count = _data(cursor, reading)
+    count = _data(cursor, session, reading)
     if len(frame) != size + 12:
         raise Undecodable("length", f"the packet says {size} bytes of data, it has {len(frame) - 12}")
     checksum = int.from_bytes(frame[-4:], "big")
@@ -109,47 +168,75 @@ def _datagram(frame: bytes, session: Session, reading: Reading) -> None:
         raise Undecodable("length", f"the datagram says {head['size']} bytes, it has {len(frame) - 2}")
     cursor = Cursor(frame, UDP.size)
     session.device_id = cursor.take(head["imei_size"]).decode("ascii")
-    count = _data(cursor, reading)
+    count = _data(cursor, session, reading)
     if count is not None:
         reading.replies.append(b"\x00\x05" + frame[2:4] + b"\x01" + bytes([head["avl_packet"], count & 0xFF]))
 
 
-def _data(cursor: Cursor, reading: Reading) -> int | None:
+def _data(cursor: Cursor, session: Session, reading: Reading) -> int | None:
     """The records behind the codec's number; gives how many, None where nothing is to be answered."""
     codec, count = cursor.uint(1), cursor.uint(1)
-    if codec in {CODEC_12, CODEC_13}:
+    if codec in MESSAGE_CODECS:
         for _ in range(count):
-            _message(cursor, codec, reading)
+            _message(cursor, codec, session, reading)
         return None
-    if codec not in {GH3000, CODEC_8, CODEC_16, CODEC_8E}:
+    if codec not in AVL_CODECS:
         raise Undecodable("unknown-type", f"codec {codec:02x} is not known")
-    for _ in range(count):
-        row = _gh3000(cursor) if codec == GH3000 else _avl(cursor, codec)
-        if row:
-            reading.rows.append(row)
-    again = cursor.uint(1)
-    if again != count:
-        raise Undecodable("length", f"{count} records are announced, {again} are counted at the end")
+    begin = cursor.at
+    fault = _records(cursor, codec, count, reading.rows)
+    if fault is not None and codec != GH3000:
+        wide = Cursor(cursor.data, begin)
+        rows: list[Row] = []
+        if _records(wide, codec, count, rows, wide=True) is None:
+            reading.rows[:], cursor.at, fault = rows, wide.at, None
+    if fault is not None:
+        raise fault
     return count
 
 
-def _message(cursor: Cursor, codec: int, reading: Reading) -> None:
-    """Text or bytes of codec 12 and 13: a driver's card, or the answer to a command."""
+def _records(
+    cursor: Cursor, codec: int, count: int, rows: list[Row], *, wide: bool = False
+) -> Undecodable | None:
+    """Records and, behind them, their number again; gives what is wrong with them. ``wide``: with elements of 16 bytes,
+    which some devices send and no mark announces.
+    """
+    try:
+        for _ in range(count):
+            row = _gh3000(cursor) if codec == GH3000 else _avl(cursor, codec, wide=wide)
+            if len(row) > 1:
+                rows.append(row)
+        again = cursor.uint(1)
+    except Undecodable as fault:
+        return fault
+    if again != count:
+        return Undecodable("length", f"{count} records are announced, {again} are counted at the end")
+    return None
+
+
+def _message(cursor: Cursor, codec: int, session: Session, reading: Reading) -> None:
+    """Text or bytes of codec 12 to 15, behind a time (13, 15) and an IMEI (14, 15): a driver's card, or the answer to a command."""
     kind = cursor.uint(1)
-    data = cursor.take(cursor.uint(4))
+    body = Cursor(cursor.take(cursor.uint(4)))
     row: Row = {}
-    if codec == CODEC_13:
-        row["observed_us"] = int.from_bytes(data[:4], "big") * 1_000_000
-        data = data[4:]
+    if codec in {CODEC_13, CODEC_15}:
+        row["observed_us"] = body.uint(4) * 1_000_000
+    if codec in {CODEC_14, CODEC_15}:
+        session.device_id = str(digits(body.take(8).hex())).rjust(15, "0")
+    data = body.rest()
     card = _DRIVER.search(data)
     if card is not None:
         reading.rows.append({**row, "card_id": card[1].decode("ascii", "replace")[:64]})
-    elif kind == 0x06:
-        text = data.decode("ascii", "replace").strip()
+    elif kind == NOT_MINE:
+        reading.results.append(Result("", good=False, text="the command named another IMEI"))
+    elif kind == ANSWER:
+        text = data.decode("latin-1").strip("\r\n\0 ")
+        text = (
+            text if text.isascii() and text.replace("\n", "").replace("\r", "").isprintable() else data.hex()
+        )
         reading.results.append(Result("", good="error" not in text.lower(), text=text[:200]))
 
 
-def _avl(cursor: Cursor, codec: int) -> Row:
+def _avl(cursor: Cursor, codec: int, *, wide: bool) -> Row:
     head = cursor.record(AVL)
     satellites = head["satellites"]
     row: Row = {
@@ -163,13 +250,11 @@ def _avl(cursor: Cursor, codec: int) -> Row:
         "fix_valid": satellites != 0,
         "fix_source": "gnss",
     }
-    wide_ids = codec in {CODEC_8E, CODEC_16}
-    ids, counts = 2 if wide_ids else 1, 2 if codec == CODEC_8E else 1
-    cursor.take(ids)  # which element gave rise to the record
-    if codec == CODEC_16:
-        cursor.take(1)
-    cursor.take(counts)
-    for size in (1, 2, 4, 8):
+    ids, counts = 1 if codec == CODEC_8 else 2, 2 if codec == CODEC_8E else 1
+    cursor.take(
+        ids + (codec == CODEC_16) + counts
+    )  # what gave rise to the record, and how many elements it has
+    for size in (1, 2, 4, 8, 16) if wide else (1, 2, 4, 8):
         for _ in range(cursor.uint(counts)):
             number = cursor.uint(ids)
             _element(row, number, cursor.take(size))
@@ -181,31 +266,13 @@ def _avl(cursor: Cursor, codec: int) -> Row:
 
 
 def _element(row: Row, number: int, data: bytes) -> None:
-    """One IO element by its AVL id; those that are not here have no column or no meaning of their own."""
-    value = int.from_bytes(data, "big")
-    if number in _FLAGS:
-        row[_FLAGS[number]] = value == 1
-    elif number in _ALARMS:
-        if value:
-            row[_ALARMS[number]] = True
-    elif number == 21:
-        row["gsm_signal"] = min(value, 5) * 20
-    elif number == 66:
-        row["external_power"] = value > _LEAST_EXTERNAL_V * 1000
-    elif number == 67:
-        row["battery_v"] = value * 0.001
-    elif number == 113 and len(data) == 1 and value <= 100:
-        row["battery_pct"] = float(value)
-    elif number == 16:
-        row["odometer_m"] = float(value)
-    elif number == 182:
-        row["hdop"] = value * 0.1
-    elif number == 72 and len(data) in {2, 4}:
-        celsius = int.from_bytes(data, "big", signed=True) * 0.1
-        if _DISCONNECTED[0] < celsius < _DISCONNECTED[1]:
-            row["temp_c"] = celsius
-    elif number in _KEYS and value:
-        row["card_id"] = f"{value:016X}"
+    """One IO element; those that the table does not have have no column, or a meaning that differs from family to family."""
+    element = ELEMENTS.get(number)
+    if element is None or element[0] not in {0, len(data)}:
+        return
+    said = element[1](int.from_bytes(data, "big", signed=number in SIGNED))
+    if said is not None:
+        row.setdefault(*said)
 
 
 def _gh3000(cursor: Cursor) -> Row:
@@ -228,7 +295,8 @@ def _gh3000(cursor: Cursor) -> Row:
         if where & 32:
             cursor.take(4)
         if where & 64:
-            row["gsm_signal"] = min(cursor.uint(1), 5) * 20
+            asu = cursor.uint(1)
+            row["gsm_signal"] = round(asu * 100 / 31) if asu <= 31 else None
         if where & 128:
             cursor.take(4)
     for bit, size in ((2, 1), (4, 2), (8, 4)):
@@ -239,6 +307,8 @@ def _gh3000(cursor: Cursor) -> Row:
                     row["battery_pct"] = float(value)
                 elif number == 20:
                     row["hdop"] = value * 0.1
+                elif number == 67 and size == 2:
+                    row["battery_v"] = value * 0.001
                 elif number == 222 and value:
                     row["sos"] = True
     return row
@@ -276,7 +346,7 @@ def _text(_device_id: str, parameters: Mapping[str, Any], _sequence: int) -> byt
     text = str(parameters.get("text", "")).encode("ascii", "replace")
     if not 1 <= len(text) <= 200:
         raise Undecodable("parameter", "text: 1 to 200 characters of ASCII, such as getinfo")
-    data = bytes([CODEC_12, 1, 5]) + len(text).to_bytes(4, "big") + text + b"\x01"
+    data = bytes([CODEC_12, 1, COMMAND]) + len(text).to_bytes(4, "big") + text + b"\x01"
     return bytes(4) + len(data).to_bytes(4, "big") + data + crc16.arc(data).to_bytes(4, "big")
 
 

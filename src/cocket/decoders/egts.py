@@ -50,16 +50,25 @@ STATE: Final = Record(
 IDENTITY: Final = Record("<", u32("terminal"), u8("flags"))
 IDENTITY_FLAGS: Final = Bits(dispatcher=0, imei=1, imsi=2, language=3, network=5, buffer=6, msisdn=7)
 
+_LEAST_MAIN_V: Final = 1.0
+SEALED: Final = 0x1C
+"""Of the head's flags: encrypted (bits 3 and 4), compressed (bit 2)."""
+
 RESPONSE, APPDATA, SIGNED = 0, 1, 2
 AUTH, TELEDATA = 1, 2
-RECORD_RESPONSE, TERM_IDENTITY, RESULT_CODE = 0, 1, 9
+RECORD_RESPONSE, TERM_IDENTITY, DISPATCHER_IDENTITY, RESULT_CODE = 0, 1, 5, 9
 POS_DATA, EXT_POS_DATA, STATE_DATA = 16, 17, 20
 
 _EPOCH_S: Final = 1_262_304_000
 """2010-01-01, from which EGTS counts."""
 _FULL: Final = 0xFFFF_FFFF
-_ALARM_SOURCES: Final = frozenset({13})
-"""Source 13: the driver's alarm button (GOST 33465, table of EGTS_SR_POS_DATA.SRC)."""
+SOURCES: Final = {
+    10: ("casing_open", True),
+    11: ("external_power", False),
+    12: ("battery_low", True),
+    13: ("sos", True),
+}
+"""What made the terminal send a position (EGTS_SR_POS_DATA.SRC), where we have a column for it."""
 
 
 def _split(buffer: bytes, at: int) -> Cut:
@@ -89,14 +98,14 @@ def decode(frame: bytes, session: Session, reading: Reading) -> None:
         return
     if head["kind"] not in {APPDATA, SIGNED}:
         raise Undecodable("unknown-type", f"a packet of kind {head['kind']} is not known")
-    if head["flags"] & 0x18 or head["encoding"]:
+    if head["flags"] & SEALED or head["encoding"]:
         raise Undecodable("encrypted", "encrypted and compressed packets are not read")
     cursor = Cursor(data)
     if head["kind"] == SIGNED:
         cursor.take(cursor.uint(2, "little"))
     confirmed: list[tuple[int, int]] = []
     identified = False
-    while cursor.left >= RECORD.size:
+    while cursor.left:
         number, service, named = _record(cursor, session, reading)
         confirmed.append((number, service))
         identified |= named
@@ -106,7 +115,7 @@ def decode(frame: bytes, session: Session, reading: Reading) -> None:
 
 
 def _record(cursor: Cursor, session: Session, reading: Reading) -> tuple[int, int, bool]:
-    """One service record; gives its number and service, and whether the terminal named itself in it."""
+    """One service record; gives its number and service, and whether a terminal or a platform asks in it to be let in."""
     head = cursor.record(RECORD)
     flags = RECORD_FLAGS.read(head["flags"])
     if flags["object"]:
@@ -124,7 +133,12 @@ def _record(cursor: Cursor, session: Session, reading: Reading) -> tuple[int, in
         kind = body.uint(1)
         data = body.take(body.uint(2, "little"))
         if kind == TERM_IDENTITY and service == AUTH:
-            named = _identity(Cursor(data), session) or named
+            _identity(Cursor(data), session)
+            named = True
+        elif kind == DISPATCHER_IDENTITY and service == AUTH:
+            named = True  # a platform, which passes on many: each record names its object
+        elif service != TELEDATA:
+            continue  # the same numbers mean something else there
         elif kind == POS_DATA:
             row = _position(data)
             row["device_id"] = session.device_id
@@ -133,11 +147,13 @@ def _record(cursor: Cursor, session: Session, reading: Reading) -> tuple[int, in
             _extra(Cursor(data), row)
         elif kind == STATE_DATA and row is not None:
             state = STATE.read(data)
-            row |= {"external_power": state["main_v"] > 1.0, "battery_v": state["internal_v"] or None}
+            row["battery_v"] = state["internal_v"] or None
+            row.setdefault("external_power", state["main_v"] > _LEAST_MAIN_V)
     return head["number"], service, named
 
 
-def _identity(cursor: Cursor, session: Session) -> bool:
+def _identity(cursor: Cursor, session: Session) -> None:
+    """The IMEI, else the number given by the platform, else the IMSI."""
     head = cursor.record(IDENTITY)
     flags = IDENTITY_FLAGS.read(head["flags"])
     name = str(head["terminal"]) if head["terminal"] else None
@@ -145,9 +161,10 @@ def _identity(cursor: Cursor, session: Session) -> bool:
         cursor.take(2)
     if flags["imei"]:
         name = cursor.take(15).decode("ascii", "replace").strip("\0 ") or name
+    if flags["imsi"]:
+        name = name or cursor.take(16).decode("ascii", "replace").strip("\0 ") or None
     session.device_id = name
-    session.memory["identified"] = True
-    return True
+    session.memory["identified"] = name is not None
 
 
 def _position(data: bytes) -> Row:
@@ -160,8 +177,9 @@ def _position(data: bytes) -> Row:
     }
     if flags["delayed"]:
         row["delayed"] = True
-    if position["source"] in _ALARM_SOURCES:
-        row["sos"] = True
+    if position["source"] in SOURCES:
+        column, said = SOURCES[position["source"]]
+        row[column] = said
     if not flags["valid"]:
         return row  # the coordinates are then those of the last time that there were any
     lat, lon = position["lat"] * 90 / _FULL, position["lon"] * 180 / _FULL
@@ -231,7 +249,7 @@ def _report(row: Row, sequence: int) -> bytes:
             "speed": speed | (0x8000 if course > 255 else 0) | (0x4000 if altitude < 0 else 0),
             "course": course & 0xFF,
             "odometer": min(round(row.get("odometer_m", 0.0) / 100), 0xFF_FFFF).to_bytes(3, "little"),
-            "source": 13 if row.get("sos") else 0,
+            "source": next((n for n, (column, said) in SOURCES.items() if row.get(column) is said), 0),
         }
     ) + abs(altitude).to_bytes(3, "little")
     number = sequence & 0xFFFF
@@ -252,7 +270,7 @@ PROTOCOL: Final = Protocol(
     decode=decode,
     split=by_start({b"\x01": _split}),
     port=5164,
-    starts=re.compile(rb"\x01.[\x00-\x3f][\x0b\x10]\x00", re.DOTALL),
+    starts=re.compile(rb"\x01\x00[\x00-\x3f][\x0b\x10]\x00.{4}[\x00-\x02]", re.DOTALL),
     max_frame=65_560,
     simulation=Simulation(
         report=_report,

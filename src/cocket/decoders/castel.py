@@ -135,7 +135,10 @@ def _sc(kind: int, cursor: Cursor, reading: Reading, replies: list[bytes], versi
         reading.rows += rows
         if kind == ALARM:
             replies.append(_message(version, name, 0xC007, before))
-            _alarms(cursor, rows)
+            placeless: Row = {}
+            _alarms(cursor, rows or [placeless])
+            if placeless.keys() - {"ignition"}:
+                reading.rows.append({**_stat(stat), **placeless})
         elif kind == GPS_INDEXED:
             _tags(cursor, rows)
         elif kind == LOGIN:
@@ -147,18 +150,19 @@ def _sc(kind: int, cursor: Cursor, reading: Reading, replies: list[bytes], versi
     elif kind == AGPS:
         reading.rows.append(_place(cursor))
     elif kind in STATS:
-        stat = cursor.record(STAT)
-        reading.rows.append(
-            {
-                "observed_us": stat["time_s"] * 1_000_000 or None,
-                "odometer_m": float(stat["odometer_m"]),
-                "ignition": STATE.read(stat["state"])["ignition"],
-            }
-        )
+        reading.rows.append(_stat(cursor.record(STAT)))
     elif kind == ANSWER:
         _answer(cursor, reading)
     elif kind not in SILENT:
         raise Undecodable("unknown-type", f"a message {kind:04x} is not known")
+
+
+def _stat(stat: Mapping[str, Any]) -> Row:
+    return {
+        "observed_us": stat["time_s"] * 1_000_000 or None,
+        "odometer_m": float(stat["odometer_m"]),
+        "ignition": STATE.read(stat["state"])["ignition"],
+    }
 
 
 def _alarms(cursor: Cursor, rows: list[Row]) -> None:

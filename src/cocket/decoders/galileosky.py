@@ -236,7 +236,9 @@ def _iridium(frame: bytes, session: Session, reading: Reading) -> None:
         else:
             _compressed(Cursor(data), session, reading, rows, rough.get("observed_us"))
     finally:
-        reading.rows += [rough | row for row in rows] or [rough][: len(rough)]
+        if rough and not rows:
+            rows.append({})
+        reading.rows += [rough | row for row in rows]
 
 
 def _are_tags(data: bytes) -> bool:

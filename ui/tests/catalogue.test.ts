@@ -83,6 +83,14 @@ describe('alert sentences', () => {
     expect(alertSentence('fr', off).replaceAll('\u202f', ' ')).toBe('MSKU1234565 a quitté son corridor, jusqu’à 2,6 km.');
   });
 
+  it('tell whether a device itself reports jamming, or was without satellites', () => {
+    const facts = { value: 0, peak: 0, unit: 's', threshold: null, zone: null, corridor: null };
+    const jammed = alert({ code: 'gnss-jamming', severity: 'high', facts });
+    expect(alertSentence('en', jammed)).toBe('The seal on MSKU1234565 itself reports that its satellites are jammed.');
+    const lost = { ...jammed, facts: { ...facts, peak: 180, threshold: 120 } };
+    expect(alertSentence('en', lost)).toContain('had no satellites for 3');
+  });
+
   it('fall back to the server for a kind they do not know', () => {
     expect(alertSentence('fr', alert({ code: 'new-kind' }))).toBe('the server says');
     expect(codeName('fr', 'new-kind')).toBe('new-kind');

@@ -675,6 +675,7 @@ export const en = {
   'says.gnss-jamming': 'The seal on {equipment} lost satellites while its network is alive: jamming?',
   'says.gnss-jamming.value':
     'The seal on {equipment} had no satellites for {value} while its network is alive: jamming?',
+  'says.gnss-jamming.told': 'The seal on {equipment} itself reports that its satellites are jammed.',
   'says.gnss-spoofing': 'The positions of {equipment} cannot be true: spoofing?',
   'says.gnss-spoofing.value': 'The positions of {equipment} jumped by {value}, farther than it can move: spoofing?',
   'says.speeding': '{equipment} is too fast.',

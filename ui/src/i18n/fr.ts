@@ -674,6 +674,7 @@ export const fr: Record<MessageKey, string> = {
   'says.gnss-jamming': 'Le scellé de {equipment} a perdu les satellites alors que son réseau vit : brouillage ?',
   'says.gnss-jamming.value':
     'Le scellé de {equipment} est resté sans satellites {value} alors que son réseau vit : brouillage ?',
+  'says.gnss-jamming.told': 'Le scellé de {equipment} signale lui-même le brouillage de ses satellites.',
   'says.gnss-spoofing': 'Les positions de {equipment} ne peuvent être vraies : leurrage ?',
   'says.gnss-spoofing.value': 'Les positions de {equipment} ont sauté de {value}, plus loin que possible : leurrage ?',
   'says.speeding': '{equipment} roule trop vite.',

@@ -34,6 +34,9 @@ export function alertSentence(locale: Locale, alert: Alert): string {
   if (measured !== null) params['value'] = measured;
   const bySeverity = `${base}.${alert.severity}`;
   if (isKey(bySeverity)) return message(locale, bySeverity, params);
+  // The device's own alarm is held against no limit.
+  const told = `${base}.told`;
+  if (facts && facts.threshold === null && isKey(told)) return message(locale, told, params);
   for (const fact of ['value', 'zone'] as const) {
     const key = `${base}.${fact}`;
     if (params[fact] !== undefined && isKey(key)) return message(locale, key, params);

@@ -109,7 +109,9 @@ def test_a_phone_that_reports_in_the_address(door) -> None:
 def test_protocols_and_figures(door, seal) -> None:
     items = {p["name"]: p for p in door.http.get("/protocols").json()["items"]}
     assert items["jt701"]["family"] == "seal"
-    assert "unlock" in items["jt701"]["commands"]
+    assert items["jt701"]["commands"]["unlock"]["two_persons"]
+    assert not items["jt701"]["commands"]["interval"]["two_persons"]
+    assert items["jt808"]["commands"]["passthrough"]["two_persons"], "a lock could be opened with it"
     door.http.post("/frames/jt701", content=lines(seal_frame(seal)), headers=TEXT)
     assert door.http.get("/gateway").json()["frames"]["jt701"]["observed"] >= 1
     assert 'cocket_frames_total{outcome="observed",protocol="jt701"}' in door.http.get("/metrics").text

@@ -400,7 +400,7 @@ async function apiCall(req, res, url) {
     return json(res, { ...movement(m), bindings: [bindingOf(m)], open_alerts: summary(m).open_alerts, last: [{ ...observation(m, nowMs()) }] });
   }
   if (path === '/gateway') return json(res, { doors: ['tcp 127.0.0.1:5014 jt701', 'mqtt 127.0.0.1:1883'], connections: movements.length, devices_connected: movements.length, rows_waiting: 0, failing: null, mapping_faults: [], events: { connected: movements.length }, frames: { jt701: { observed: stats().observations, silent: 40, rejected: 3 } } });
-  if (path === '/protocols') return json(res, { items: [{ name: 'jt701', title: 'JT701 e-seals', commands: { unlock: { doc: 'open the lock', parameters: { password: "the lock's password, six digits" } } } }] });
+  if (path === '/protocols') return json(res, { items: [{ name: 'jt701', title: 'JT701 e-seals', commands: { unlock: { doc: 'open the lock', parameters: { password: "the lock's password, six digits" }, two_persons: true } } }] });
   if (path === '/commands') return json(res, paged([], query));
   if (parts[0] === 'devices' && parts[1]) {
     const m = movements.find((one) => one.device === parts[1]);

@@ -134,7 +134,7 @@ class Gateway(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     ] = 0.01
     two_persons: Annotated[
         tuple[str, ...], Meta(description="commands that a second person must approve")
-    ] = ("unlock",)
+    ] = ("unlock", "text", "passthrough")
     command_s: Annotated[Seconds, Meta(description="seconds that a command waits for its device")] = 86_400.0
     tls_certificate: Annotated[str, Meta(description="certificate file (PEM) of `tls:` doors")] = ""
     tls_key: Annotated[str, Meta(description="its key file (PEM)")] = ""

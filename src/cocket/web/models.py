@@ -386,6 +386,14 @@ class FramesAnswer(ReceiptAnswer):
     frames: list[FrameRead]
 
 
+class ProtocolCommand(_Answer):
+    """A command that devices of a protocol take."""
+
+    doc: str
+    parameters: Annotated[dict[str, str], Field(description="what each means, by name")]
+    two_persons: Annotated[bool, Field(description="waits until a second person has approved it")]
+
+
 class ProtocolAnswer(_Answer):
     """A protocol that devices may speak."""
 
@@ -396,7 +404,7 @@ class ProtocolAnswer(_Answer):
     text: bool
     doors: list[str]
     port: Annotated[int | None, Field(description="where it is usually spoken")]
-    commands: dict[str, Any]
+    commands: dict[str, ProtocolCommand]
 
 
 class Protocols(_Answer):

@@ -275,7 +275,7 @@ export interface Protocol {
   name: string;
   title: string;
   /** By name: what the command does, and what each of its parameters means. */
-  commands: Record<string, { doc: string; parameters: Record<string, string> }>;
+  commands: Record<string, { doc: string; parameters: Record<string, string>; two_persons: boolean }>;
 }
 
 export interface GatewayStats {

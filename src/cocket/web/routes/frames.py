@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -210,10 +211,11 @@ async def send_query(request: Request, service: Asked, gateway: Gate, protocol: 
 )
 def list_protocols(gateway: Gate) -> Response:
     """Those that come with Cocket, and the mappings of the settings' folder."""
-    return answers.Json({"items": [_shown(p) for p in gateway.protocols()]})
+    two = gateway.settings.two_persons
+    return answers.Json({"items": [_shown(p, two) for p in gateway.protocols()]})
 
 
-def _shown(p: Protocol) -> dict[str, Any]:
+def _shown(p: Protocol, two_persons: Collection[str]) -> dict[str, Any]:
     return {
         "name": p.name,
         "title": p.title,
@@ -223,7 +225,11 @@ def _shown(p: Protocol) -> dict[str, Any]:
         "doors": list(p.doors),
         "port": p.port or None,
         "commands": {
-            name: {"doc": command.doc, "parameters": dict(command.parameters)}
+            name: {
+                "doc": command.doc,
+                "parameters": dict(command.parameters),
+                "two_persons": name in two_persons,
+            }
             for name, command in p.commands.items()
         },
     }

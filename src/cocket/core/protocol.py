@@ -96,6 +96,14 @@ class Command:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
+def whole(parameters: Mapping[str, Any], name: str, least: int, most: int) -> int:
+    """A command's parameter that is a whole number within limits; ``Undecodable`` if it is not."""
+    value = parameters.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise Undecodable("parameter", f"{name}: a whole number from {least} to {most}")
+    return value
+
+
 Family: TypeAlias = Literal["seal", "tracker", "ship", "reader", "sensor"]
 
 

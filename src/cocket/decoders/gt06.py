@@ -25,6 +25,7 @@ from cocket.core.protocol import (
     Session,
     Simulation,
     Undecodable,
+    whole,
 )
 from cocket.core.units import KMH
 from cocket.core.wire import (
@@ -844,9 +845,7 @@ def _say(_device_id: str, parameters: Mapping[str, Any], sequence: int) -> bytes
 
 
 def _interval(_device_id: str, parameters: Mapping[str, Any], sequence: int) -> bytes:
-    seconds = parameters.get("seconds")
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 5 <= seconds <= 18_000:
-        raise Undecodable("parameter", "seconds: a whole number from 5 to 18000")
+    seconds = whole(parameters, "seconds", 5, 18_000)
     return _sent(f"TIMER,{seconds},{seconds}#", sequence)
 
 

@@ -21,6 +21,7 @@ from cocket.core.protocol import (
     Session,
     Simulation,
     Undecodable,
+    whole,
 )
 from cocket.core.units import KNOT
 from cocket.core.wire import (
@@ -395,9 +396,7 @@ def _order(content: str) -> Callable[[str, Mapping[str, Any], int], bytes]:
 
 
 def _interval(device_id: str, parameters: Mapping[str, Any], _sequence: int) -> bytes:
-    seconds = parameters.get("seconds")
-    if not isinstance(seconds, int) or not 5 <= seconds <= 3600:
-        raise Undecodable("parameter", "seconds: a whole number from 5 to 3600")
+    seconds = whole(parameters, "seconds", 5, 3600)
     return f"*HQ,{device_id},XT,{seconds}#".encode()
 
 

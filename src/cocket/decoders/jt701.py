@@ -21,6 +21,7 @@ from cocket.core.protocol import (
     Session,
     Simulation,
     Undecodable,
+    whole,
 )
 from cocket.core.units import KMH, KNOT, MPH
 from cocket.core.wire import (
@@ -429,9 +430,7 @@ def _unlock(_device_id: str, parameters: Mapping[str, Any], _sequence: int) -> b
 
 
 def _interval(_device_id: str, parameters: Mapping[str, Any], _sequence: int) -> bytes:
-    seconds = parameters.get("seconds")
-    if not isinstance(seconds, int) or not 5 <= seconds <= 36_000:
-        raise Undecodable("parameter", "seconds: a whole number from 5 to 36000")
+    seconds = whole(parameters, "seconds", 5, 36_000)
     return f"(P04,1,{seconds},{max(1, seconds // 60)})".encode()
 
 

@@ -24,6 +24,7 @@ from cocket.core.protocol import (
     Session,
     Simulation,
     Undecodable,
+    whole,
 )
 from cocket.core.units import KMH, KNOT
 from cocket.core.wire import (
@@ -929,9 +930,7 @@ def _doors(device_id: str, parameters: Mapping[str, Any], sequence: int, *, clos
 
 def _interval(device_id: str, parameters: Mapping[str, Any], sequence: int) -> bytes:
     """0x8103, parameter 0x0029: seconds between reports."""
-    seconds = parameters.get("seconds")
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= 86_400:
-        raise Undecodable("parameter", "seconds: a whole number from 1 to 86400")
+    seconds = whole(parameters, "seconds", 1, 86_400)
     body = b"\1\0\0\0\x29\4" + seconds.to_bytes(4, "big")
     return _sent(0x8103, body, device_id, parameters, sequence)
 
@@ -946,9 +945,7 @@ def _say(device_id: str, parameters: Mapping[str, Any], sequence: int) -> bytes:
 
 def _passthrough(device_id: str, parameters: Mapping[str, Any], sequence: int) -> bytes:
     """0x8900: kind u8, then bytes that the terminal hands on."""
-    kind, data = parameters.get("kind"), parameters.get("data")
-    if not isinstance(kind, int) or isinstance(kind, bool) or not 0 <= kind <= 255:
-        raise Undecodable("parameter", "kind: a whole number from 0 to 255")
+    kind, data = whole(parameters, "kind", 0, 255), parameters.get("data")
     if not isinstance(data, str) or not re.fullmatch(r"(?:[0-9A-Fa-f]{2}){1,1000}", data):
         raise Undecodable("parameter", "data: up to 1000 bytes as hexadecimal digits")
     return _sent(0x8900, bytes([kind]) + bytes.fromhex(data), device_id, parameters, sequence)

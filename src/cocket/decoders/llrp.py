@@ -23,6 +23,7 @@ from cocket.core.protocol import (
     Session,
     Simulation,
     Undecodable,
+    whole,
 )
 from cocket.core.wire import Bits, Record, i8, raw, u16, u32, u64
 
@@ -292,9 +293,7 @@ def _hello(device_id: str) -> bytes:
 
 
 def _start(_device_id: str, parameters_: Mapping[str, Any], sequence: int) -> bytes:
-    keepalive = parameters_.get("keepalive_s", 30)
-    if not isinstance(keepalive, int) or not 1 <= keepalive <= 3600:
-        raise Undecodable("parameter", "keepalive_s: a whole number of seconds from 1 to 3600")
+    keepalive = whole({"keepalive_s": 30, **parameters_}, "keepalive_s", 1, 3600)
     return start(max(1, sequence) * 16, keepalive)
 
 

@@ -24,6 +24,7 @@ from cocket.core.protocol import (
     Session,
     Simulation,
     Undecodable,
+    whole,
 )
 from cocket.core.units import KMH
 from cocket.core.wire import (
@@ -419,9 +420,7 @@ def _order(content: str) -> Any:
 
 
 def _interval(device_id: str, parameters: Mapping[str, Any], sequence: int) -> bytes:
-    seconds = parameters.get("seconds")
-    if not isinstance(seconds, int) or not 10 <= seconds <= 655_350:
-        raise Undecodable("parameter", "seconds: a whole number from 10 to 655350, in steps of ten")
+    seconds = whole(parameters, "seconds", 10, 655_350)
     return _framed(_flag(sequence), device_id.encode(), b"A12,%d" % (seconds // 10))
 
 

@@ -21,6 +21,7 @@ from cocket.core.protocol import (
     Session,
     Simulation,
     Undecodable,
+    whole,
 )
 from cocket.core.units import KMH
 from cocket.core.wire import (
@@ -208,9 +209,7 @@ def _order(content: str) -> Callable[[str, Mapping[str, Any], int], bytes]:
 
 def _interval(device_id: str, parameters: Mapping[str, Any], _sequence: int) -> bytes:
     """Seconds in four hexadecimal digits; for how long is left open (0000)."""
-    seconds = parameters.get("seconds")
-    if not isinstance(seconds, int) or not 5 <= seconds <= 0xFFFF:
-        raise Undecodable("parameter", "seconds: a whole number from 5 to 65535")
+    seconds = whole(parameters, "seconds", 5, 0xFFFF)
     return f"({device_id}AR00{seconds:04X}0000)".encode()
 
 

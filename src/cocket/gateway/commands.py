@@ -101,7 +101,7 @@ class Commands:
         if name is None:
             raise Conflict(
                 f"the protocol of {device_id} is not known: it has not spoken since the start; "
-                "set its protocol in PUT /api/v1/devices"
+                f"set its protocol with PUT /api/v1/devices/{device_id}"
             )
         return self._gateway.protocol(str(name))
 

@@ -15,7 +15,7 @@ from cocket.core.framing import Stream
 from cocket.core.protocol import Protocol, Row, Session
 from cocket.core.schema import BY_NAME, Kind
 from cocket.decoders import names, protocol
-from cocket.observations.frames import read_frame
+from cocket.observations.frames import DECODER_FAULT, read_frame
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "devices"
 USUAL = {"lat_deg": 2e-5, "lon_deg": 2e-5, "speed_mps": 0.3, "observed_us": 1_000_000}
@@ -175,6 +175,10 @@ def fuzz(p: Protocol, n: int, seed: int) -> None:
                     frame[at] ^= 1 << rng.randrange(8)
         reading = read_frame(p, bytes(frame), session)
         assert reading.fault is None or (reading.fault.rule and reading.fault.detail)
+        assert reading.fault is None or reading.fault.rule != DECODER_FAULT, (
+            bytes(frame).hex(),
+            reading.fault.detail,
+        )
         for row in reading.rows:
             assert ("lat_deg" in row) == ("lon_deg" in row)
         if i % 16 == 0:

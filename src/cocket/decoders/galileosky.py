@@ -287,7 +287,7 @@ def _place(data: bytes, row: Row) -> None:
 
 
 def _milliseconds(data: bytes, row: Row) -> None:
-    if "observed_us" in row:
+    if row.get("observed_us") is not None:
         row["observed_us"] += min(int.from_bytes(data, "little"), 999) * 1000
 
 

@@ -7,6 +7,7 @@ cut rope is told even when the altitude beside it is nonsense.
 from __future__ import annotations
 
 import copy
+import logging
 import re
 import struct
 from typing import Any, Final
@@ -18,6 +19,8 @@ from cocket.core.protocol import Protocol, Reading, Row, Session, Undecodable
 from cocket.core.schema import BY_NAME, Kind
 from cocket.observations.rules import DEVICE_ID, limits, text_fault
 
+log = logging.getLogger(__name__)
+
 _LIMITS: Final = {
     n: (c, *limits(c)) for n, c in BY_NAME.items() if c.kind in {Kind.FLOAT, Kind.INT, Kind.TIME} and c.door
 }
@@ -26,6 +29,9 @@ _ENUMS: Final = {n: frozenset(c.values) for n, c in BY_NAME.items() if c.kind is
 _BOOLS: Final = frozenset(n for n, c in BY_NAME.items() if c.kind is Kind.BOOL and c.door)
 _WHOLE: Final = frozenset(n for n, c in BY_NAME.items() if c.kind in {Kind.INT, Kind.TIME})
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9._:~+@-]")
+
+
+DECODER_FAULT: Final = "decoder-fault"
 
 
 def read_frame(protocol: Protocol, frame: bytes, session: Session) -> Reading:
@@ -43,6 +49,13 @@ def read_frame(protocol: Protocol, frame: bytes, session: Session) -> Reading:
         RecursionError,
     ) as error:  # a number that is none, text that is no text
         reading.fault = Fault("", "malformed", f"not as the protocol has it: {error}"[:300])
+    except Exception as error:  # noqa: BLE001 - a fault of ours: the frame goes to quarantine, the connection lives on
+        log.error("the decoder %s failed on %s", protocol.name, frame[:500].hex(), exc_info=error)
+        reading.fault = Fault(
+            "",
+            DECODER_FAULT,
+            f"a fault of the decoder, not of the device: {type(error).__name__}: {error}"[:300],
+        )
     if session.device_id is not None:
         session.device_id = identity(session.device_id)
     for row in reading.rows:

@@ -49,8 +49,8 @@ def read_frame(protocol: Protocol, frame: bytes, session: Session) -> Reading:
         RecursionError,
     ) as error:  # a number that is none, text that is no text
         reading.fault = Fault("", "malformed", f"not as the protocol has it: {error}"[:300])
-    except Exception as error:  # noqa: BLE001 - a fault of ours: the frame goes to quarantine, the connection lives on
-        log.error("the decoder %s failed on %s", protocol.name, frame[:500].hex(), exc_info=error)
+    except Exception as error:  # a fault of ours: the frame goes to quarantine, the connection lives on
+        log.exception("the decoder %s failed on %s", protocol.name, frame[:500].hex())
         reading.fault = Fault(
             "",
             DECODER_FAULT,

@@ -17,6 +17,7 @@ from typing import Any, Final
 from cocket.core.clock import rfc3339
 from cocket.core.framing import lines
 from cocket.core.jsontext import each, get, load, moment, number, text, truth, whole
+from cocket.core.lorawan import CARRIES, codec_values, place
 from cocket.core.protocol import Protocol, Reading, Row, Session, Simulation, Undecodable
 from cocket.core.sensorwords import sensed
 
@@ -54,7 +55,7 @@ def decode(frame: bytes, session: Session, reading: Reading) -> None:
         row |= _uplink(doc)
     elif "location" in names:
         row["observed_us"] = _time(doc)
-        row |= _location(get(doc, "location"))
+        row |= place(get(doc, "location"), SOURCES)
     elif names & STATUS:
         row["observed_us"] = _time(doc)
         external, unavailable = truth(doc, "externalPowerSource"), truth(doc, "batteryLevelUnavailable")
@@ -105,7 +106,7 @@ def _uplink(doc: Any) -> Row:
     if "lat_deg" in row:
         row["fix_source"] = "gnss"
     elif best is not None and isinstance(get(best, "location"), dict):
-        near = _location(get(best, "location"))
+        near = place(get(best, "location"), SOURCES)
         if near.get("lat_deg") or near.get("lon_deg"):
             row |= {
                 "lat_deg": near["lat_deg"],
@@ -116,21 +117,8 @@ def _uplink(doc: Any) -> Row:
     return row
 
 
-def _location(location: Any) -> Row:
-    row: Row = {
-        "lat_deg": number(location, "latitude"),
-        "lon_deg": number(location, "longitude"),
-        "altitude_m": number(location, "altitude"),
-    }
-    source = text(location, "source")
-    if source is not None and source in SOURCES:
-        row["fix_source"] = SOURCES[source]
-    return row
-
-
 def _report(row: Row, sequence: int) -> bytes:
     at = rfc3339(row["observed_us"])
-    columns = PROTOCOL.simulation.carries if PROTOCOL.simulation else frozenset()
     event = {
         "deduplicationId": f"{row['device_id']}-{sequence}",
         "time": at,
@@ -138,9 +126,7 @@ def _report(row: Row, sequence: int) -> bytes:
         "devAddr": "00189440",
         "fCnt": sequence,
         "fPort": 1,
-        "object": {
-            name: row[name] for name in sorted(columns) if name != "observed_us" and row.get(name) is not None
-        },
+        "object": codec_values(row),
         "rxInfo": [{"gatewayId": "0016c001f153a14c", "rssi": -57, "snr": 10.0}],
     }
     return json.dumps(event).encode()
@@ -158,22 +144,7 @@ PROTOCOL: Final = Protocol(
     max_frame=262_144,
     simulation=Simulation(
         report=_report,
-        carries=frozenset(
-            {
-                "observed_us",
-                "lat_deg",
-                "lon_deg",
-                "battery_pct",
-                "battery_v",
-                "temp_c",
-                "humidity_pct",
-                "light_lux",
-                "door_open",
-                "casing_open",
-                "shock_g",
-                "vibration",
-            }
-        ),
+        carries=CARRIES,
         device_id=lambda n: f"{0xA81758FFFE000000 + n:016x}",
     ),
 )

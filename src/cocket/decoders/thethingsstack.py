@@ -14,6 +14,7 @@ from typing import Any, Final
 from cocket.core.clock import rfc3339
 from cocket.core.framing import lines
 from cocket.core.jsontext import each, get, load, moment, number, text, whole
+from cocket.core.lorawan import CARRIES, codec_values, place
 from cocket.core.protocol import Protocol, Reading, Row, Session, Simulation, Undecodable
 from cocket.core.sensorwords import sensed
 
@@ -56,7 +57,7 @@ def decode(frame: bytes, session: Session, reading: Reading) -> None:
         row |= _uplink(doc, get(doc, "uplink_normalized"))
     elif isinstance(get(doc, "location_solved"), dict):
         row["observed_us"] = moment(doc, "received_at")
-        row |= _location(get(doc, "location_solved", "location"))
+        row |= place(get(doc, "location_solved", "location"), SOURCES)
     elif isinstance(doc, dict) and SILENT & set(doc):
         return
     else:
@@ -86,9 +87,9 @@ def _uplink(doc: Any, up: Any) -> Row:
     places = [p for p in own.values() if isinstance(p, dict)] if isinstance(own, dict) else []
     places.sort(key=lambda p: _rank(text(p, "source")))
     if places:
-        row |= _location(places[0])
+        row |= place(places[0], SOURCES)
     elif best is not None and isinstance(get(best, "location"), dict):
-        near = _location(get(best, "location"))
+        near = place(get(best, "location"), SOURCES)
         if near["lat_deg"] is not None:
             row |= {
                 "lat_deg": near["lat_deg"],
@@ -103,21 +104,8 @@ def _rank(source: str | None) -> int:
     return _ORDER.index(source) if source in _ORDER else len(_ORDER) + (source == "SOURCE_REGISTRY")
 
 
-def _location(location: Any) -> Row:
-    row: Row = {
-        "lat_deg": number(location, "latitude"),
-        "lon_deg": number(location, "longitude"),
-        "altitude_m": number(location, "altitude"),
-    }
-    source = text(location, "source")
-    if source is not None and source in SOURCES:
-        row["fix_source"] = SOURCES[source]
-    return row
-
-
 def _report(row: Row, sequence: int) -> bytes:
     at = rfc3339(row["observed_us"])
-    columns = PROTOCOL.simulation.carries if PROTOCOL.simulation else frozenset()
     message = {
         "end_device_ids": {
             "device_id": f"eui-{row['device_id']}",
@@ -128,11 +116,7 @@ def _report(row: Row, sequence: int) -> bytes:
         "uplink_message": {
             "f_port": 1,
             "f_cnt": sequence,
-            "decoded_payload": {
-                name: row[name]
-                for name in sorted(columns)
-                if name != "observed_us" and row.get(name) is not None
-            },
+            "decoded_payload": codec_values(row),
             "rx_metadata": [{"gateway_ids": {"gateway_id": "gate-1"}, "rssi": -60, "snr": 8.5}],
             "received_at": at,
         },
@@ -152,22 +136,7 @@ PROTOCOL: Final = Protocol(
     max_frame=262_144,
     simulation=Simulation(
         report=_report,
-        carries=frozenset(
-            {
-                "observed_us",
-                "lat_deg",
-                "lon_deg",
-                "battery_pct",
-                "battery_v",
-                "temp_c",
-                "humidity_pct",
-                "light_lux",
-                "door_open",
-                "casing_open",
-                "shock_g",
-                "vibration",
-            }
-        ),
+        carries=CARRIES,
         device_id=lambda n: f"{0x70B3D57ED0000000 + n:016x}",
     ),
 )

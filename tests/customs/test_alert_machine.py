@@ -6,7 +6,7 @@ import pytest
 
 from cocket.core.alerts import AlertChange
 from cocket.core.errors import Conflict, NotFound, Refused
-from cocket.customs.alert_machine import CLOSED, RAISED, STATES, TRANSITIONS, TRIAGED, Act, act_on, check
+from cocket.customs.machines.alert import CLOSED, RAISED, STATES, TRANSITIONS, TRIAGED, Act, act_on, check
 from cocket.store.folder import DataFolder
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cocket.core.clock import ReplayClock
 from cocket.core.errors import Conflict, Refused
-from cocket.customs.documents import checked
 from cocket.customs.reference import ReferenceDesk
+from cocket.customs.shapes import checked
 from cocket.store.folder import DataFolder
 
 LINE = {"type": "LineString", "coordinates": [[10, 10], [11, 11]]}

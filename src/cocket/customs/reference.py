@@ -17,7 +17,7 @@ from cocket.core.clock import Clock, parse_rfc3339, rfc3339
 from cocket.core.errors import CocketError, Conflict, Fault, NotFound, Refused
 from cocket.core.geometry import corridor_geojson, corridor_geometry, zone_geojson, zone_geometry
 from cocket.core.ids import UNTRUSTED, equipment_flags, mrn_flags, secret_hash
-from cocket.customs.documents import ID_PATTERN, checked, unknown_fields
+from cocket.customs.shapes import ID_PATTERN, checked, unknown_fields
 from cocket.store.bindings import Binding, NewBinding
 from cocket.store.reference import Reference, Stored
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cocket import __version__
 from cocket.core.config import Settings
 from cocket.core.errors import CocketError
-from cocket.customs import documents
+from cocket.customs import shapes
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
 from cocket.web import docs_page, metrics, models, problems
@@ -59,13 +59,13 @@ _TAGS: Final = (
 )
 
 _REQUEST_MODELS: Final[tuple[type[BaseModel], ...]] = (
-    documents.Zone,
-    documents.Corridor,
-    documents.Office,
-    documents.Device,
-    documents.Movement,
-    documents.Binding,
-    documents.BindingEnd,
+    shapes.Zone,
+    shapes.Corridor,
+    shapes.Office,
+    shapes.Device,
+    shapes.Movement,
+    shapes.Binding,
+    shapes.BindingEnd,
     models.AlertAct,
     models.Track,
     observations.Replay,

@@ -9,7 +9,7 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.routing import APIRoute
 
 from cocket.core.errors import Fault, Refused
-from cocket.customs.documents import ID_PATTERN, Moment
+from cocket.customs.shapes import ID_PATTERN, Moment
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
 

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from cocket.core.errors import Busy, Malformed, Refused, TooLarge
-from cocket.customs.documents import faults_of
+from cocket.customs.shapes import faults_of
 
 Model = TypeVar("Model", bound=BaseModel)
 

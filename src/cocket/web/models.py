@@ -1,4 +1,4 @@
-"""The shapes of all answers, for the API page and its tests; requests' shapes stand in ``customs.documents``."""
+"""The shapes of all answers, for the API page and its tests; requests' shapes stand in ``customs.shapes``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from cocket.core.alerts import SEVERITIES
 from cocket.core.schema import COLUMNS, Kind
-from cocket.customs.documents import CorridorProperties, ZoneProperties
+from cocket.customs.shapes import CorridorProperties, ZoneProperties
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Severity = Literal["info", "warn", "high", "critical"]

@@ -11,7 +11,7 @@ from cocket.core.batch import Batch
 from cocket.core.clock import parse_rfc3339
 from cocket.core.errors import NotFound
 from cocket.core.keys import key_text
-from cocket.customs.alert_machine import Act, act_on
+from cocket.customs.machines.alert import Act, act_on
 from cocket.engine.service import Service
 from cocket.web import answers, models
 from cocket.web.asking import Asked, At, Cursor, Limit, Text, known_query

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from cocket import __version__
 from cocket.core.clock import ReplayClock, parse_rfc3339
 from cocket.core.errors import Malformed, NotFound
-from cocket.customs.documents import Moment
+from cocket.customs.shapes import Moment
 from cocket.engine.service import Service
 from cocket.web import answers, metrics, models
 from cocket.web.asking import Asked, By, known_query

@@ -6,8 +6,11 @@ import pytest
 
 from cocket.core.alerts import AlertChange
 from cocket.core.errors import Conflict, NotFound, Refused
-from cocket.customs.machines.alert import CLOSED, RAISED, STATES, TRANSITIONS, TRIAGED, Act, act_on, check
+from cocket.customs.machines.alert import ALERT, CLOSED, RAISED, STATES, TRIAGED, Act, act_on, check
 from cocket.store.folder import DataFolder
+
+
+TRANSITIONS = {state: ALERT.allowed(state) for state in STATES}
 
 
 def alert(state: str, version: int = 3) -> dict:

@@ -41,6 +41,15 @@ class Conflict(CocketError):
     """It contradicts what is there: an overlap, an impossible transition, a stale version (HTTP 409)."""
 
 
+@dataclass
+class ImpossibleTransition(Conflict):
+    """A state machine does not know this event in this state; ``allowed`` names those that it knows."""
+
+    state: str = ""
+    event: str = ""
+    allowed: tuple[str, ...] = ()
+
+
 class TooLarge(CocketError):
     """More bytes or rows than a door takes at once (HTTP 413)."""
 

@@ -71,51 +71,63 @@ class Bindings:
 
     def add_bindings(self, wanted: Sequence[NewBinding], at_us: int) -> list[int | CocketError]:
         """Bind each in turn, in one transaction; for each its id, or why not (the others are still bound)."""
-        results: list[int | CocketError] = []
         with self._db.write() as connection:
-            spans = _spans(connection, {w.device_id for w in wanted})
-            movements = _known(connection, "movement", {w.mrn for w in wanted})
-            next_id = (connection.execute(sa.select(sa.func.max(bindings.c.id))).scalar() or 0) + 1
-            rows: list[dict[str, Any]] = []
-            for new in wanted:
-                problem = _problem(new, movements, spans[new.device_id])
-                if problem is not None:
-                    results.append(problem)
-                    continue
-                binding = Binding(
-                    next_id + len(rows),
-                    new.device_id,
-                    new.equipment_id,
-                    new.mrn,
-                    new.from_us,
-                    new.to_us,
-                    new.by,
-                )
-                spans[new.device_id].append(binding)
-                rows.append(binding._asdict())
-                results.append(binding.id)
-            if rows:
-                connection.execute(bindings.insert(), rows)
-                _book(connection, rows, at_us)
+            return self.bind(connection, wanted, at_us)
+
+    def bind(
+        self, connection: sa.Connection, wanted: Sequence[NewBinding], at_us: int
+    ) -> list[int | CocketError]:
+        """As ``add_bindings``, as part of the caller's transaction."""
+        results: list[int | CocketError] = []
+        spans = _spans(connection, {w.device_id for w in wanted})
+        movements = _known(connection, "movement", {w.mrn for w in wanted})
+        next_id = (connection.execute(sa.select(sa.func.max(bindings.c.id))).scalar() or 0) + 1
+        rows: list[dict[str, Any]] = []
+        for new in wanted:
+            problem = _problem(new, movements, spans[new.device_id])
+            if problem is not None:
+                results.append(problem)
+                continue
+            binding = Binding(
+                next_id + len(rows),
+                new.device_id,
+                new.equipment_id,
+                new.mrn,
+                new.from_us,
+                new.to_us,
+                new.by,
+            )
+            spans[new.device_id].append(binding)
+            rows.append(binding._asdict())
+            results.append(binding.id)
+        if rows:
+            connection.execute(bindings.insert(), rows)
+            _book(connection, rows, at_us)
         return results
 
     def end_binding(self, binding_id: int, to_us: int | None, *, by: str, at_us: int) -> Binding:
         """Set when a binding ends (None: open again). Errors as ``add_binding``; ``NotFound`` without one."""
         with self._db.write() as connection:
-            old = _one(connection, binding_id)
-            if old is None:
-                raise NotFound(f"there is no binding {binding_id}")
-            others = [b for b in _spans(connection, {old.device_id})[old.device_id] if b.id != old.id]
-            wanted = NewBinding(old.device_id, old.equipment_id, old.mrn, old.from_us, to_us, by)
-            problem = _problem(wanted, {old.mrn}, others)
-            if problem is not None:
-                raise problem
-            new = old._replace(to_us=to_us)
-            if new != old:
-                connection.execute(bindings.update().where(bindings.c.id == binding_id).values(to_us=to_us))
-                book = Book(connection, by=by, at_us=at_us)
-                book.add("binding", str(binding_id), old._asdict(), new._asdict())
-                book.close()
+            return self.unbind(connection, binding_id, to_us, by=by, at_us=at_us)
+
+    def unbind(
+        self, connection: sa.Connection, binding_id: int, to_us: int | None, *, by: str, at_us: int
+    ) -> Binding:
+        """As ``end_binding``, as part of the caller's transaction."""
+        old = _one(connection, binding_id)
+        if old is None:
+            raise NotFound(f"there is no binding {binding_id}")
+        others = [b for b in _spans(connection, {old.device_id})[old.device_id] if b.id != old.id]
+        wanted = NewBinding(old.device_id, old.equipment_id, old.mrn, old.from_us, to_us, by)
+        problem = _problem(wanted, {old.mrn}, others)
+        if problem is not None:
+            raise problem
+        new = old._replace(to_us=to_us)
+        if new != old:
+            connection.execute(bindings.update().where(bindings.c.id == binding_id).values(to_us=to_us))
+            book = Book(connection, by=by, at_us=at_us)
+            book.add("binding", str(binding_id), old._asdict(), new._asdict())
+            book.close()
         return new
 
     def get_binding(self, binding_id: int) -> Binding | None:

@@ -19,8 +19,11 @@ from cocket.core.batch import Array
 from cocket.store import tables
 from cocket.store.alerts import AlertStore
 from cocket.store.commands import CommandStore
+from cocket.store.customs_documents import DocumentStore
 from cocket.store.database import Database, FolderRefused
 from cocket.store.dedupe import DEFAULT_BUDGET_BYTES, Seen
+from cocket.store.file_events import FileBook
+from cocket.store.guarantees import GuaranteeStore
 from cocket.store.history import History
 from cocket.store.log import Log
 from cocket.store.reference import Reference
@@ -55,6 +58,9 @@ class DataFolder:
             self.reference = Reference(main_db)
             self.alerts = AlertStore(main_db)
             self.commands = CommandStore(main_db)
+            self.book = FileBook(main_db)
+            self.documents = DocumentStore(main_db)
+            self.guarantees = GuaranteeStore(main_db)
         except BaseException:
             self.close()
             raise

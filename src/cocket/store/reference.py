@@ -61,29 +61,60 @@ class Reference(Bindings):
         self, kind: str, docs: Sequence[tuple[str, Mapping[str, Any]]], *, by: str, at_us: int
     ) -> int:
         """Write many documents of one kind, all or none; returns the version after them."""
+        with self._db.write() as connection:
+            return self.write(connection, kind, docs, by=by, at_us=at_us)
+
+    def write(
+        self,
+        connection: sa.Connection,
+        kind: str,
+        docs: Sequence[tuple[str, Mapping[str, Any]]],
+        *,
+        by: str,
+        at_us: int,
+    ) -> int:
+        """As ``put_many``, as part of the caller's transaction."""
         _check_kind(kind)
         latest = {doc_id: dict(doc) for doc_id, doc in docs}
-        with self._db.write() as connection:
-            old = {s.id: s.doc for s in _stored(connection, kind, list(latest))}
-            changed = {i: doc for i, doc in latest.items() if old.get(i) != doc}
-            book = Book(connection, by=by, at_us=at_us)
-            rows = [
-                {
-                    "kind": kind,
-                    "id": doc_id,
-                    "doc": doc,
-                    "version": book.add(kind, doc_id, old.get(doc_id), doc),
-                    "changed_at_us": at_us,
-                    "changed_by": by,
-                    "corridor": doc.get("corridor") if kind == "movement" else None,
-                    "is_open": doc.get("arrived_at") is None if kind == "movement" else None,
-                }
-                for doc_id, doc in changed.items()
-            ]
-            _delete(connection, kind, list(changed))
-            if rows:
-                connection.execute(documents.insert(), rows)
-            return book.close()
+        old = {s.id: s.doc for s in _stored(connection, kind, list(latest))}
+        changed = {i: doc for i, doc in latest.items() if old.get(i) != doc}
+        book = Book(connection, by=by, at_us=at_us)
+        rows = [
+            {
+                "kind": kind,
+                "id": doc_id,
+                "doc": doc,
+                "version": book.add(kind, doc_id, old.get(doc_id), doc),
+                "changed_at_us": at_us,
+                "changed_by": by,
+                "corridor": doc.get("corridor") if kind == "movement" else None,
+                "is_open": doc.get("arrived_at") is None if kind == "movement" else None,
+            }
+            for doc_id, doc in changed.items()
+        ]
+        _delete(connection, kind, list(changed))
+        if rows:
+            connection.execute(documents.insert(), rows)
+        return book.close()
+
+    def read(self, connection: sa.Connection, kind: str, doc_id: str) -> Stored | None:
+        """As ``get``, as part of the caller's transaction."""
+        found = _stored(connection, kind, [doc_id])
+        return found[0] if found else None
+
+    def as_known(self, kind: str, doc_id: str, known_us: int) -> Stored | None:
+        """The document as it stood at a moment of our clock; None if it was not there then."""
+        query = (
+            changes.select()
+            .where(changes.c.kind == kind, changes.c.id == doc_id, changes.c.at_us <= known_us)
+            .order_by(changes.c.version.desc())
+            .limit(1)
+        )
+        with self._db.read() as connection:
+            row = connection.execute(query).first()
+        if row is None or row.after is None:
+            return None
+        return Stored(doc_id, row.after, row.version, row.at_us, row.by)
 
     def delete(self, kind: str, doc_id: str, *, by: str, at_us: int) -> int:
         """Delete one document; ``NotFound`` if there is none. Who still names it is asked by ``referrers``."""

@@ -132,6 +132,7 @@ changes = Table(
     Column("id", Text, nullable=False),
     Column("before", JSON(none_as_null=True)),
     Column("after", JSON(none_as_null=True)),
+    Index("changes_subject", "kind", "id", "version"),
 )
 """Who changed which reference data, when, from what to what. Rows are only ever added."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cocket.core.errors import Conflict, Fault, NotFound, Refused
+from cocket.customs.machines.table import Machine, Transition
 from cocket.store.alerts import AlertEvent, AlertStore
 
 RAISED, ACKNOWLEDGED, TRIAGED, CONTACTED, DISPATCHED, ON_SCENE, CLOSED = STATES = (
@@ -25,15 +26,25 @@ RAISED, ACKNOWLEDGED, TRIAGED, CONTACTED, DISPATCHED, ON_SCENE, CLOSED = STATES 
 )
 TRIAGES: Final = ("false", "technical", "explained", "genuine")
 
-TRANSITIONS: Final[dict[str, tuple[str, ...]]] = {
-    RAISED: (ACKNOWLEDGED,),
-    ACKNOWLEDGED: (TRIAGED, CONTACTED, DISPATCHED, ON_SCENE, CLOSED),
-    TRIAGED: (CONTACTED, DISPATCHED, ON_SCENE, CLOSED),
-    CONTACTED: (DISPATCHED, ON_SCENE, CLOSED),
-    DISPATCHED: (ON_SCENE, CLOSED),
-    ON_SCENE: (CLOSED,),
-    CLOSED: (),
-}
+ALERT: Final = Machine(
+    "alert",
+    STATES,
+    RAISED,
+    (CLOSED,),
+    (
+        Transition(ACKNOWLEDGED, (RAISED,), ACKNOWLEDGED, "somebody has seen it"),
+        Transition(TRIAGED, (ACKNOWLEDGED,), TRIAGED, "false, technical, explained or genuine"),
+        Transition(CONTACTED, (ACKNOWLEDGED, TRIAGED), CONTACTED, "the driver was asked"),
+        Transition(
+            DISPATCHED, (ACKNOWLEDGED, TRIAGED, CONTACTED), DISPATCHED, "a response unit is on its way"
+        ),
+        Transition(ON_SCENE, (ACKNOWLEDGED, TRIAGED, CONTACTED, DISPATCHED), ON_SCENE, "the unit is there"),
+        Transition(
+            CLOSED, (ACKNOWLEDGED, TRIAGED, CONTACTED, DISPATCHED, ON_SCENE), CLOSED, "over, with its cause"
+        ),
+    ),
+)
+"""An event is named after the state that it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ def check(alert: dict[str, Any], act: Act) -> None:
             "somebody acted on it in between; read it again",
             [Fault("/version", "stale", f"now {alert['version']}")],
         )
-    allowed = TRANSITIONS[state]
+    allowed = ALERT.allowed(state)
     if act.to not in allowed:
         can = f"from there it can go to {', '.join(allowed)}" if allowed else "from there it goes nowhere"
         raise Conflict(

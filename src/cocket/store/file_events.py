@@ -1,0 +1,313 @@
+"""The book of the customs file: events of movements, seals and guarantees, and where each subject stands.
+
+Events are only added. Readers of a past moment fold the events that were recorded by then; the present stands ready in
+``file_subjects``. Every method that takes a connection is part of its caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from cocket.store.database import Database
+from cocket.store.file_tables import (
+    deadlines,
+    evidence,
+    file_events,
+    file_refusals,
+    file_subjects,
+    waiting_effects,
+)
+
+_CHUNK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event, as recorded. ``seq`` 0: not yet."""
+
+    machine: str
+    subject: str
+    event: str
+    at_us: int
+    recorded_us: int
+    by: str
+    mrn: str | None = None
+    office: str | None = None
+    reason: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    document_id: str | None = None
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Where a movement, seal or guarantee entry stands. ``summary``: what its machine keeps with the state."""
+
+    machine: str
+    subject: str
+    state: str
+    since_us: int
+    last_us: int
+    mrn: str | None
+    summary: dict[str, Any]
+
+
+class FileBook:
+    """Events, subjects and deadlines in ``db`` (``cocket.sqlite``); any thread may call."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    # events
+
+    def add(self, connection: sa.Connection, event: Event) -> int:
+        """Record one event; gives its number. Numbers have no gaps and grow in the order of recording."""
+        seq = (connection.execute(sa.select(sa.func.max(file_events.c.seq))).scalar() or 0) + 1
+        connection.execute(file_events.insert(), {**_row(event), "seq": seq})
+        return seq
+
+    def events(
+        self,
+        connection: sa.Connection,
+        machine: str,
+        subject: str,
+        *,
+        known_us: int | None = None,
+    ) -> list[Event]:
+        """A subject's events in order of event time (and of recording, where that is the same), as known at a moment."""
+        query = (
+            file_events.select()
+            .where(file_events.c.machine == machine, file_events.c.subject == subject)
+            .order_by(file_events.c.at_us, file_events.c.seq)
+        )
+        if known_us is not None:
+            query = query.where(file_events.c.recorded_us <= known_us)
+        return list(_events(connection, query))
+
+    def of_movement(self, mrn: str, machine: str, known_us: int | None = None) -> list[Event]:
+        """The events of another machine that concern a movement, in order of event time."""
+        query = (
+            file_events.select()
+            .where(file_events.c.machine == machine, file_events.c.mrn == mrn)
+            .order_by(file_events.c.at_us, file_events.c.seq)
+        )
+        if known_us is not None:
+            query = query.where(file_events.c.recorded_us <= known_us)
+        with self.db.read() as connection:
+            return list(_events(connection, query))
+
+    def after(self, seq: int, limit: int, mrn: str | None = None) -> list[Event]:
+        """Events behind a number, in the order of recording: the feed."""
+        query = file_events.select().where(file_events.c.seq > seq).order_by(file_events.c.seq).limit(limit)
+        if mrn is not None:
+            query = query.where(file_events.c.mrn == mrn)
+        with self.db.read() as connection:
+            return list(_events(connection, query))
+
+    # subjects
+
+    def subject(self, connection: sa.Connection, machine: str, subject: str) -> Subject | None:
+        """Where one stands; None if nothing happened to it yet."""
+        query = file_subjects.select().where(
+            file_subjects.c.machine == machine, file_subjects.c.subject == subject
+        )
+        row = connection.execute(query).first()
+        return None if row is None else Subject(*row)
+
+    def put_subject(self, connection: sa.Connection, subject: Subject) -> None:
+        """Where it stands from now on."""
+        connection.execute(
+            file_subjects.delete().where(
+                file_subjects.c.machine == subject.machine, file_subjects.c.subject == subject.subject
+            )
+        )
+        connection.execute(
+            file_subjects.insert(),
+            {
+                "machine": subject.machine,
+                "subject": subject.subject,
+                "state": subject.state,
+                "since_us": subject.since_us,
+                "last_us": subject.last_us,
+                "mrn": subject.mrn,
+                "summary": subject.summary,
+            },
+        )
+
+    def subjects(
+        self,
+        machine: str,
+        *,
+        ids: Collection[str] | None = None,
+        states: Sequence[str] = (),
+        mrn: str | None = None,
+        q: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> list[Subject]:
+        """Subjects of a machine by id. ``q``: part of the id."""
+        query = (
+            file_subjects.select().where(file_subjects.c.machine == machine).order_by(file_subjects.c.subject)
+        )
+        if states:
+            query = query.where(file_subjects.c.state.in_(states))
+        if mrn is not None:
+            query = query.where(file_subjects.c.mrn == mrn)
+        if q is not None:
+            query = query.where(file_subjects.c.subject.contains(q, autoescape=True))
+        if cursor is not None:
+            query = query.where(file_subjects.c.subject > cursor)
+        if limit is not None:
+            query = query.limit(limit)
+        with self.db.read() as connection:
+            if ids is None:
+                return [Subject(*row) for row in connection.execute(query)]
+            wanted = list(ids)
+            return [
+                Subject(*row)
+                for i in range(0, len(wanted), _CHUNK)
+                for row in connection.execute(
+                    query.where(file_subjects.c.subject.in_(wanted[i : i + _CHUNK]))
+                )
+            ]
+
+    def counts(self, machine: str) -> dict[str, int]:
+        """How many subjects of a machine are in each state."""
+        query = (
+            sa.select(file_subjects.c.state, sa.func.count())
+            .where(file_subjects.c.machine == machine)
+            .group_by(file_subjects.c.state)
+        )
+        with self.db.read() as connection:
+            return {state: n for state, n in connection.execute(query)}  # noqa: C416 - rows are no pairs to mypy
+
+    # what waits
+
+    def set_deadlines(self, connection: sa.Connection, mrn: str, due: Mapping[str, int]) -> None:
+        """What a movement has to expect from now on, instead of what it had."""
+        connection.execute(deadlines.delete().where(deadlines.c.mrn == mrn))
+        if due:
+            connection.execute(
+                deadlines.insert(), [{"mrn": mrn, "event": e, "due_us": t} for e, t in due.items()]
+            )
+
+    def deadlines(self, mrns: Collection[str]) -> dict[str, list[tuple[str, int]]]:
+        """(event, due) of each movement, the nearest first."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        wanted = list(mrns)
+        with self.db.read() as connection:
+            for i in range(0, len(wanted), _CHUNK):
+                query = (
+                    deadlines.select()
+                    .where(deadlines.c.mrn.in_(wanted[i : i + _CHUNK]))
+                    .order_by(deadlines.c.due_us)
+                )
+                for row in connection.execute(query):
+                    found.setdefault(row.mrn, []).append((row.event, row.due_us))
+        return found
+
+    def due(self, until_us: int, limit: int = 500) -> list[tuple[str, str, int]]:
+        """(mrn, event, due) that are due, the oldest first."""
+        query = (
+            deadlines.select().where(deadlines.c.due_us <= until_us).order_by(deadlines.c.due_us).limit(limit)
+        )
+        with self.db.read() as connection:
+            return [(row.mrn, row.event, row.due_us) for row in connection.execute(query)]
+
+    def wait(
+        self, connection: sa.Connection, reference: str, document_id: str, event: str, at_us: int, body: Any
+    ) -> None:
+        """Keep what a document says until it can be recorded."""
+        connection.execute(
+            waiting_effects.insert(),
+            {
+                "reference": reference,
+                "document_id": document_id,
+                "event": event,
+                "at_us": at_us,
+                "body": body,
+            },
+        )
+
+    def waiting(self, connection: sa.Connection, reference: str) -> list[dict[str, Any]]:
+        """What waits under a reference, by event time."""
+        query = (
+            waiting_effects.select()
+            .where(waiting_effects.c.reference == reference)
+            .order_by(waiting_effects.c.at_us, waiting_effects.c.id)
+        )
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+    def waits_no_more(self, connection: sa.Connection, number: int) -> None:
+        """It was recorded."""
+        connection.execute(waiting_effects.delete().where(waiting_effects.c.id == number))
+
+    # refusals
+
+    def refuse(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Remember what was tried and refused, in a transaction of its own: the one that was refused is undone."""
+        if rows:
+            with self.db.write() as connection:
+                connection.execute(file_refusals.insert(), [dict(r) for r in rows])
+
+    def refusals(self, rule: str) -> int:
+        """How many movements were refused something by a rule."""
+        query = sa.select(sa.func.count(sa.distinct(file_refusals.c.mrn))).where(file_refusals.c.rule == rule)
+        with self.db.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    # evidence
+
+    def add_evidence(self, row: Mapping[str, Any]) -> None:
+        """Keep a photo or paper; the same again changes nothing."""
+        with self.db.write() as connection:
+            known = connection.execute(sa.select(evidence.c.id).where(evidence.c.id == row["id"])).first()
+            if known is None:
+                connection.execute(evidence.insert(), dict(row))
+
+    def evidence(self, mrn: str, evidence_id: str | None = None) -> list[dict[str, Any]]:
+        """Photos and papers of a movement: one whole, or all without their bytes."""
+        columns = [c for c in evidence.c if evidence_id is not None or c.name != "body"]
+        query = sa.select(*columns).where(evidence.c.mrn == mrn).order_by(evidence.c.received_us)
+        if evidence_id is not None:
+            query = query.where(evidence.c.id == evidence_id)
+        with self.db.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        "machine": event.machine,
+        "subject": event.subject,
+        "mrn": event.mrn,
+        "event": event.event,
+        "at_us": event.at_us,
+        "recorded_us": event.recorded_us,
+        "by": event.by,
+        "office": event.office,
+        "reason": event.reason,
+        "details": dict(event.details),
+        "document_id": event.document_id,
+    }
+
+
+def _events(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Event]:
+    for row in connection.execute(query):
+        yield Event(
+            row.machine,
+            row.subject,
+            row.event,
+            row.at_us,
+            row.recorded_us,
+            row.by,
+            row.mrn,
+            row.office,
+            row.reason,
+            row.details,
+            row.document_id,
+            row.seq,
+        )

@@ -4,6 +4,7 @@
     log.sqlite       what came in: log, quarantine, sums, list of history files
     cocket.sqlite    what was made of it: alerts, reference data, detection state
     history/         observations in Parquet
+    keys/            what signs codes and stamps (``customs.codes.keyring``)
 
 ``docs/stores.md`` says of each what happens if it is lost, and what one who can write to it could do.
 """
@@ -18,6 +19,7 @@ from filelock import FileLock, Timeout
 from cocket.core.batch import Array
 from cocket.store import tables
 from cocket.store.alerts import AlertStore
+from cocket.store.codes import CodeStore
 from cocket.store.commands import CommandStore
 from cocket.store.customs_documents import DocumentStore
 from cocket.store.database import Database, FolderRefused
@@ -27,6 +29,7 @@ from cocket.store.guarantees import GuaranteeStore
 from cocket.store.history import History
 from cocket.store.log import Log
 from cocket.store.reference import Reference
+from cocket.store.stamps import StampStore
 
 LOG_PAGE_BYTES = 16_384
 """SQLite page of the log: its rows are blobs of tens of kilobytes."""
@@ -61,6 +64,8 @@ class DataFolder:
             self.book = FileBook(main_db)
             self.documents = DocumentStore(main_db)
             self.guarantees = GuaranteeStore(main_db)
+            self.codes = CodeStore(main_db)
+            self.stamps = StampStore(main_db)
         except BaseException:
             self.close()
             raise

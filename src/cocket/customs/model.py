@@ -39,7 +39,9 @@ class Party(_Part):
     """An economic operator in a role: holder, representative, declarant, consignor, consignee, carrier, trader-at-destination …"""
 
     role: str
+    number: int | None = None
     id: str | None = None
+    tir_id: str | None = None
     name: str | None = None
     status: str | None = None
     address: Address | None = None
@@ -58,12 +60,20 @@ class Office(_Part):
 
 
 class Place(_Part):
-    """A place in a role: loading, unloading, goods, acceptance, delivery, transhipment …"""
+    """A place in a role: loading, unloading, goods, acceptance, delivery, transhipment, warehouse …
+
+    Where goods are may be told by a customs ``office``, an ``operator`` or an ``authorisation``, with an ``additional_id`` of the warehouse or
+    ramp there; ``qualifier`` says which of these is meant.
+    """
 
     role: str
     kind: str | None = None
     qualifier: str | None = None
     id: str | None = None
+    authorisation: str | None = None
+    office: str | None = None
+    operator: str | None = None
+    additional_id: str | None = None
     unlocode: str | None = None
     name: str | None = None
     country: str | None = None
@@ -144,7 +154,7 @@ class DangerousGoods(_Part):
 
 
 class Paper(_Part):
-    """A document that this one names. ``role``: previous, supporting, transport, additional-reference, authorisation, additional, manifest, booking, invoice."""
+    """A document that this one names. ``role``: previous, supporting, transport, additional-reference, authorisation, additional, requested, manifest, booking, invoice."""
 
     role: str
     number: int | None = None
@@ -154,9 +164,12 @@ class Paper(_Part):
     name: str | None = None
     item_number: int | None = None
     detail: str | None = None
+    status: str | None = None
     issued_at: str | None = None
     valid_to: str | None = None
     party: str | None = None
+    packages: int | None = None
+    package_kind: str | None = None
     quantity: str | None = None
     unit: str | None = None
     amount: str | None = None
@@ -164,25 +177,41 @@ class Paper(_Part):
 
 
 class Note(_Part):
-    """A remark, coded, in words, or both."""
+    """A remark, coded, in words, or both. ``pointer``: the place in a document that it is about, ``value`` what stands there."""
 
     code: str | None = None
     text: str | None = None
     kind: str | None = None
     number: int | None = None
+    pointer: str | None = None
+    value: str | None = None
 
 
 class Duty(_Part):
-    """A duty, tax or fee on an item."""
+    """A duty, tax or fee on an item. ``assessed``: before reliefs; ``deduction``: what is taken off; ``amount``: what is paid.
+
+    ``base`` is a quantity in ``base_unit``, ``base_amount`` money.
+    """
 
     kind: str | None = None
     base: str | None = None
     base_unit: str | None = None
+    base_amount: str | None = None
     rate: str | None = None
+    assessed: str | None = None
+    deduction: str | None = None
     amount: str | None = None
     currency: str | None = None
     method: str | None = None
     quota: str | None = None
+
+
+class Charge(_Part):
+    """A cost that is added to a value or taken off it: freight, insurance, royalties …, by its code."""
+
+    kind: str | None = None
+    amount: str | None = None
+    currency: str | None = None
 
 
 class Classification(_Part):
@@ -210,13 +239,21 @@ class Item(_Part):
     procedure: str | None = None
     procedures: list[str] = []
     origin: str | None = None
+    origin_region: str | None = None
+    origin_preferential: str | None = None
     preference: str | None = None
     country_of_dispatch: str | None = None
     destination: str | None = None
     value: str | None = None
     currency: str | None = None
     statistical_value: str | None = None
+    statistical_currency: str | None = None
+    customs_value: str | None = None
+    customs_currency: str | None = None
     valuation_method: str | None = None
+    nature_of_transaction: str | None = None
+    payment_method: str | None = None
+    charges: list[Charge] = []
     packages: list[Package] = []
     equipment_ids: list[str] = []
     dangerous_goods: list[DangerousGoods] = []
@@ -242,6 +279,8 @@ class Consignment(_Part):
     movement_kind: str | None = None
     value: str | None = None
     currency: str | None = None
+    payment_method: str | None = None
+    charges: list[Charge] = []
     parties: list[Party] = []
     places: list[Place] = []
     transport: list[Means] = []
@@ -261,6 +300,9 @@ class Guarantee(_Part):
     amount: str | None = None
     currency: str | None = None
     has_access_code: bool | None = None
+    valid_to: str | None = None
+    liable_to: str | None = None
+    office: str | None = None
     not_valid_in: list[str] = []
     reasons: list[Note] = []
 
@@ -281,6 +323,8 @@ class Incident(_Part):
     at: str | None = None
     endorsed_on: str | None = None
     endorsed_by: str | None = None
+    endorsed_place: str | None = None
+    endorsed_country: str | None = None
     place: Place | None = None
     office: str | None = None
     equipment: list[Equipment] = []
@@ -317,6 +361,7 @@ class Enquiry(_Part):
     text: str | None = None
     sent_on: str | None = None
     answer: str | None = None
+    delivered_on: str | None = None
     consignee: str | None = None
 
 
@@ -348,6 +393,8 @@ class Message(_Part):
     kind: str | None = None
     version: str | None = None
     agency: str | None = None
+    country: str | None = None
+    customisation: str | None = None
     correlation_id: str | None = None
     prepared_at: str | None = None
 
@@ -375,7 +422,10 @@ class Customs(_Part):
     specific_circumstance: str | None = None
     tir_carnet: str | None = None
     state: str | None = None
+    language: str | None = None
+    containerised: bool | None = None
     issued_at: str | None = None
+    amended_at: str | None = None
     lodged_at: str | None = None
     accepted_at: str | None = None
     released_at: str | None = None
@@ -396,6 +446,7 @@ class Customs(_Part):
     value: str | None = None
     currency: str | None = None
     exchange_rate: str | None = None
+    exchange_currency: str | None = None
     terms_of_delivery: str | None = None
     country_of_dispatch: str | None = None
     country_of_destination: str | None = None

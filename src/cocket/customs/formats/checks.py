@@ -49,7 +49,7 @@ def flags(value: Value, origins: Mapping[str, str]) -> list[str]:
 
 def is_partial(value: Value) -> bool:
     """Whether it lists only what differs from what was declared, such as unloading remarks and amendments by pointer: its totals prove nothing."""
-    return bool(value.get("unloading") or value.get("changes"))
+    return bool(value.get("unloading")) or any("pointer" in change for change in value.get("changes", ()))
 
 
 def imo_flags(number: str) -> list[str]:
@@ -155,8 +155,13 @@ _MASSES: Final = (("gross_mass_kg", "gross-mass"), ("net_mass_kg", "net-mass"))
 
 def _sum(parts: Iterable[Value], name: str) -> float | None:
     """The sum of a field; none if there is nothing or any part leaves it open."""
-    values = [part.get(name) for part in parts]
-    return math.fsum(values) if values and None not in values else None
+    values = []
+    for part in parts:
+        value = part.get(name)
+        if value is None:
+            return None
+        values.append(value)
+    return math.fsum(values) if values else None
 
 
 def _packages(items: Iterable[Value]) -> float | None:

@@ -152,6 +152,37 @@ class Gateway(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     mqtt_password: Annotated[str, Meta(description="and its password")] = ""
 
 
+class Customs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The customs file: documents, movements, seals, guarantees, enquiries."""
+
+    sensitive_risks: Annotated[
+        tuple[str, ...],
+        Meta(description="`risk` of a movement that may leave only with an armed seal or a recorded waiver"),
+    ] = ("high",)
+    sensitive_goods: Annotated[tuple[str, ...], Meta(description="`goods` of which the same holds")] = ()
+    self_test_s: Annotated[
+        Seconds, Meta(description="oldest report of an e-seal that counts for its self-test, seconds")
+    ] = 900.0
+    self_test_battery_pct: Annotated[
+        float, Meta(ge=0, le=100, description="least battery charge with which an e-seal may be armed, %")
+    ] = 15.0
+    enquiry_after_days: Annotated[
+        Positive, Meta(description="days from the limit date until the enquiry is opened by itself")
+    ] = 7
+    answer_days: Annotated[
+        Positive, Meta(description="days in which the holder of the procedure has to answer an enquiry")
+    ] = 28
+    debt_after_days: Annotated[
+        Positive, Meta(description="days from the limit date until a debt is established by itself")
+    ] = 210
+    max_document_bytes: Annotated[Positive, Meta(description="largest customs document taken, bytes")] = (
+        16 * 1024 * 1024
+    )
+    max_evidence_bytes: Annotated[Positive, Meta(description="largest photo or paper taken, bytes")] = (
+        10 * 1024 * 1024
+    )
+
+
 class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The control room's map."""
 
@@ -169,6 +200,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     detect: Detect = Detect()
     history: History = History()
     gateway: Gateway = Gateway()
+    customs: Customs = Customs()
     map: Map = Map()
 
 

@@ -150,6 +150,11 @@ class Bindings:
                     found.setdefault(row.mrn, []).append(Binding(*row))
         return found
 
+    def bindings_in(self, connection: sa.Connection, mrn: str) -> list[Binding]:
+        """A movement's bindings, as part of the caller's transaction."""
+        query = bindings.select().where(bindings.c.mrn == mrn).order_by(bindings.c.id)
+        return [Binding(*row) for row in connection.execute(query)]
+
     def bindings_page(
         self,
         limit: int,

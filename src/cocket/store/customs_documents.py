@@ -193,19 +193,21 @@ class DocumentStore:
 
 
 def _kept(row: Any) -> Kept:
-    get = row.get if isinstance(row, dict) else row._mapping.get  # noqa: SLF001 - SQLAlchemy's own name
-    return Kept(**{name: get(name) for name in _NAMES})
+    fields: dict[str, Any] = dict(row if isinstance(row, dict) else row._mapping)  # noqa: SLF001 - SQLAlchemy's own name
+    return Kept(**{name: fields[name] for name in _NAMES})
 
 
 def _packed(data: bytes) -> bytes:
     """Eight bytes of length, then a zstd frame."""
     import pyarrow as pa
 
-    return len(data).to_bytes(8, "little") + pa.compress(data, "zstd", asbytes=True)
+    frame: bytes = pa.compress(data, "zstd", asbytes=True)
+    return len(data).to_bytes(8, "little") + frame
 
 
 def _unpacked(blob: bytes) -> bytes:
     import pyarrow as pa
 
     size = int.from_bytes(blob[:8], "little")
-    return bytes(pa.decompress(blob[8:], size, "zstd", asbytes=True))
+    data: bytes = pa.decompress(blob[8:], size, "zstd", asbytes=True)
+    return data

@@ -175,6 +175,15 @@ class FileBook:
                 )
             ]
 
+    def subjects_in(self, connection: sa.Connection, machine: str, mrn: str) -> list[Subject]:
+        """A movement's subjects of a machine, as part of the caller's transaction."""
+        query = (
+            file_subjects.select()
+            .where(file_subjects.c.machine == machine, file_subjects.c.mrn == mrn)
+            .order_by(file_subjects.c.subject)
+        )
+        return [Subject(*row) for row in connection.execute(query)]
+
     def counts(self, machine: str) -> dict[str, int]:
         """How many subjects of a machine are in each state."""
         query = (

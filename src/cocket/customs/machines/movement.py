@@ -54,7 +54,7 @@ MOVEMENT: Final = Machine(
         ),
         Transition("seal", ("control-decided",), "sealed", "seals are bound to equipment and movement"),
         Transition("arm", ("sealed",), "armed", "the e-seals passed their self-test"),
-        Transition("disarm", ("armed",), "sealed", "the e-seals are disarmed before departure"),
+        Transition("disarm", ("armed",), "control-decided", "the e-seals are taken off before departure"),
         Transition(
             "reseal",
             ("sealed", "armed", "incident"),

@@ -17,7 +17,8 @@ class Read:
     """A document, read.
 
     ``kind``: as the API names it; ``value``: the canonical model as a dict (``model.Customs``); ``origins``: JSON pointer → path in the
-    source; ``raw``: (path, value, why) of what has no canonical field; ``flags``: what is odd and was taken all the same.
+    source; ``raw``: (path, value, why) of what has no canonical field; ``flags``: what is odd and was taken all the same;
+    ``taken``: path in the source → JSON pointer, of every value that was written, also where several made one.
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Read:
     origins: dict[str, str] = field(default_factory=dict)
     raw: list[tuple[str, str, str]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
+    taken: dict[str, str] = field(default_factory=dict)
 
 
 class Reader(Protocol):

@@ -183,6 +183,28 @@ class Customs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     )
 
 
+class Codes(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Codes on papers, and excise stamps."""
+
+    valid_days: Annotated[
+        Positive, Meta(description="days that a code is good for when whoever issues it names no end")
+    ] = 30
+    check_days: Annotated[
+        Positive,
+        Meta(description="days that the public's checks of stamps, with their rounded positions, are kept"),
+    ] = 30
+    clone_speed_kmh: Annotated[
+        Seconds,
+        Meta(description="a stamp that went faster than this between two checks, km/h, was probably copied"),
+    ] = 300.0
+    clone_least_km: Annotated[
+        Seconds, Meta(description="two checks nearer than this, km, say nothing about speed")
+    ] = 10.0
+    clone_checks: Annotated[
+        Positive, Meta(description="a stamp checked more often than this in 24 hours was probably copied")
+    ] = 50
+
+
 class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The control room's map."""
 

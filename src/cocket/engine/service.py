@@ -14,6 +14,10 @@ from cocket.core.doors import Decoded, Receipt
 from cocket.core.errors import Busy
 from cocket.core.rules import Rules
 from cocket.core.rules import load as load_rules
+from cocket.customs.codes.desk import CodeDesk
+from cocket.customs.codes.keyring import KeyRing
+from cocket.customs.codes.scans import ScanDesk
+from cocket.customs.codes.stamps import StampDesk
 from cocket.customs.reference import ReferenceDesk
 from cocket.engine.compactor import Compactor
 from cocket.engine.detecting import Detecting
@@ -38,6 +42,10 @@ class Service:
         self.settings = settings
         self.hub = Hub()
         self.reference = ReferenceDesk(folder.reference, clock)
+        self.keys = KeyRing(folder.path / "keys", clock)
+        self.codes = CodeDesk(folder.codes, self.keys, clock, settings.codes.valid_days)
+        self.scans = ScanDesk(folder.codes, self.codes, clock)
+        self.stamps = StampDesk(folder.stamps, self.keys, clock, settings.codes)
         self.on_reference_changed: list[Callable[[], None]] = []
         self._take_rules_file()
         self._detecting = Detecting(folder, clock, settings.detect, self.hub, DETECTORS)

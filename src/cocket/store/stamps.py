@@ -5,7 +5,7 @@ Methods that take a connection are part of their caller's transaction (``writing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -176,7 +176,7 @@ class StampStore:
         return set(connection.execute(query).scalars())
 
 
-def _rows(connection: sa.Connection, query: sa.Select[Any]) -> Any:
+def _rows(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Row]:
     return (dict(row) for row in connection.execute(query).mappings())
 
 

@@ -223,6 +223,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     history: History = History()
     gateway: Gateway = Gateway()
     customs: Customs = Customs()
+    codes: Codes = Codes()
     map: Map = Map()
 
 

@@ -24,7 +24,19 @@ from cocket.gateway.gateway import Gateway
 from cocket.web import docs_page, metrics, models, problems
 from cocket.web.bodies import Intake
 from cocket.web.control_room import ControlRoom
-from cocket.web.routes import alerts, commands, frames, live, movements, observations, reference, system
+from cocket.web.routes import (
+    alerts,
+    codes,
+    commands,
+    frames,
+    live,
+    movements,
+    observations,
+    reference,
+    scans,
+    stamps,
+    system,
+)
 from cocket.web.stream import Streams
 
 BASE: Final = "/api/v1"
@@ -50,6 +62,10 @@ _TAGS: Final = (
     ("corridors", "Authorised routes: GeoJSON lines with a half-width."),
     ("offices", "Customs offices."),
     ("devices", "E-seals, trackers, sensors, readers."),
+    ("codes", "Codes on papers: signed, good for one use, checked without a network."),
+    ("keys", "What signs them: the public keys, rotation, revocation."),
+    ("scans", "Codes that were read: accepted once, or refused with the reasons."),
+    ("stamps", "Excise stamps: ranges, what happened to them, and the public's checks."),
     ("alerts", "What the machine found, and what people did about it."),
     ("rules", "Thresholds, and who changed them."),
     ("changes", "Who changed what reference data."),
@@ -71,6 +87,12 @@ _REQUEST_MODELS: Final[tuple[type[BaseModel], ...]] = (
     observations.Replay,
     commands.NewCommand,
     commands.Person,
+    codes.NewCode,
+    codes.ReasonGiven,
+    scans.NewScan,
+    stamps.NewStampRange,
+    stamps.StampHappening,
+    stamps.NewStampCheck,
     system.RulesDocument,
     problems.Problem,
 )
@@ -156,7 +178,19 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
     app.state.max_rows = settings.http.max_rows
     app.state.streams = Streams(service)
     problems.install(app)
-    routers = [observations, frames, reference, commands, movements, alerts, live, system]
+    routers = [
+        observations,
+        frames,
+        reference,
+        commands,
+        movements,
+        codes,
+        scans,
+        stamps,
+        alerts,
+        live,
+        system,
+    ]
     for part in routers:
         app.include_router(part.router, prefix=BASE)
     if demo:

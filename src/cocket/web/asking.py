@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from fastapi.routing import APIRoute
 
-from cocket.core.errors import Fault, Refused
+from cocket.core.errors import Fault, Malformed, Refused
 from cocket.customs.shapes import ID_PATTERN, Moment
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
@@ -43,6 +43,15 @@ def _query_params(dependant: Any) -> list[Any]:
 async def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway
     return gateway
+
+
+def number_cursor(cursor: str | None) -> int | None:
+    """The number that a cursor of a numbered list is; ``Malformed`` if it is none."""
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise Malformed(f"{cursor!r} is no cursor of this list")
+    return int(cursor)
 
 
 Asked = Annotated[Service, Depends(_service)]

@@ -31,6 +31,9 @@ def _node(element: etree._Element, name: str, path: str) -> Node:
         if text:
             node.text = text.strip()
         return node
+    beside = (element.text or "").strip() or any((child.tail or "").strip() for child in children)
+    if beside:  # no message means it, and it must not vanish
+        node.text = " ".join("".join([element.text or "", *(c.tail or "" for c in element)]).split())
     names = [_local(child.tag) for child in children]
     # Most elements have no name twice; counting is left to those that do.
     counts = Counter(names) if len(set(names)) < len(names) else {}

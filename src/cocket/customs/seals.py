@@ -130,6 +130,23 @@ class SealDesk:
             )
         return self.shown(seal_id)
 
+    def alarmed(self, seal_id: str, mrn: str, code: str, at_us: int) -> bool:
+        """A seal alert was raised: the seal of that movement is in alarm, if it was assigned or armed. Whether it changed."""
+        with self._book.db.write() as connection:
+            seal = self._book.subject(connection, "seal", seal_id)
+            if seal is None or seal.mrn != mrn or seal.state not in {"assigned", "armed"}:
+                return False
+            self._record(
+                connection,
+                seal_id,
+                "alarm",
+                by="detectors",
+                at_us=max(at_us, seal.last_us),
+                mrn=mrn,
+                reason=code,
+            )
+        return True
+
     # parts of a movement's transaction
 
     def on(self, connection: sa.Connection, mrn: str) -> list[Subject]:

@@ -12,14 +12,17 @@ from cocket.core.clock import Clock
 from cocket.core.config import Settings
 from cocket.core.doors import Decoded, Receipt
 from cocket.core.errors import Busy
+from cocket.core.geometry import zone_geometry
 from cocket.core.rules import Rules
 from cocket.core.rules import load as load_rules
 from cocket.customs.codes.desk import CodeDesk
 from cocket.customs.codes.keyring import KeyRing
 from cocket.customs.codes.scans import ScanDesk
 from cocket.customs.codes.stamps import StampDesk
+from cocket.customs.file import CustomsFile
 from cocket.customs.reference import ReferenceDesk
 from cocket.engine.compactor import Compactor
+from cocket.engine.customs_clock import CustomsClock, SelfTest
 from cocket.engine.detecting import Detecting
 from cocket.engine.hub import Hub
 from cocket.engine.ingest import Ingest
@@ -46,6 +49,11 @@ class Service:
         self.codes = CodeDesk(folder.codes, self.keys, clock, settings.codes.valid_days)
         self.scans = ScanDesk(folder.codes, self.codes, clock)
         self.stamps = StampDesk(folder.stamps, self.keys, clock, settings.codes)
+        self.file = CustomsFile(folder, clock, settings.customs)
+        self.file.transit.checks.self_test = SelfTest(
+            self.last, self._departure_zones, clock, settings.customs
+        )
+        self._customs_clock = CustomsClock(self.file.transit, self.file.seals, folder.alerts)
         self.on_reference_changed: list[Callable[[], None]] = []
         self._take_rules_file()
         self._detecting = Detecting(folder, clock, settings.detect, self.hub, DETECTORS)
@@ -70,9 +78,11 @@ class Service:
         self._ingest.start()
         self._runner.start()
         self._compactor.start()
+        self._customs_clock.start()
 
     def close(self) -> None:
         """Write what waits, save a checkpoint, let go of the folder."""
+        self._customs_clock.stop()
         self._compactor.stop()
         self._ingest.stop()
         self._runner.stop()
@@ -141,6 +151,13 @@ class Service:
         self.folder.reference.put(
             "rules", RULES_ID, rules.to_doc(), by="rules file", at_us=self.clock.now_us()
         )
+
+    def _departure_zones(self) -> list[Any]:
+        return [
+            zone_geometry(s.doc["geometry"])
+            for s in self.folder.reference.all("zone")
+            if s.doc["properties"]["kind"] == "departure"
+        ]
 
     # reading
 

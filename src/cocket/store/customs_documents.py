@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -92,13 +92,37 @@ class DocumentStore:
             )
         return _kept(row)
 
-    def set_effects(self, connection: sa.Connection, document_id: str, effects: Sequence[Any]) -> None:
-        """What it led to: the one thing that is said of a document after it came."""
+    def conclude(
+        self,
+        connection: sa.Connection,
+        kept: Kept,
+        mrn: str | None,
+        effects: Sequence[dict[str, Any]],
+        flags: Sequence[str],
+    ) -> Kept:
+        """What it led to, in the transaction in which it came: its movement, effects and further flags."""
+        done = replace(kept, mrn=mrn or kept.mrn, effects=list(effects), flags=list(flags))
         connection.execute(
             customs_documents.update()
-            .where(customs_documents.c.id == document_id)
-            .values(effects=list(effects))
+            .where(customs_documents.c.id == kept.id)
+            .values(mrn=done.mrn, effects=done.effects, flags=done.flags)
         )
+        return done
+
+    def mrn_of(self, connection: sa.Connection, lrn: str) -> str | None:
+        """The MRN under which a declarant's reference is known, from any document that names both."""
+        query = (
+            sa.select(customs_documents.c.mrn)
+            .where(customs_documents.c.lrn == lrn, customs_documents.c.mrn.is_not(None))
+            .order_by(customs_documents.c.seq)
+            .limit(1)
+        )
+        return connection.execute(query).scalar()
+
+    def body_in(self, connection: sa.Connection, document_id: str) -> ReadBody:
+        """As ``body``, as part of the caller's transaction."""
+        query = sa.select(customs_documents.c.read).where(customs_documents.c.id == document_id)
+        return _read_body(_unpacked(connection.execute(query).scalar_one()))
 
     def set_mrn(self, connection: sa.Connection, lrn: str, mrn: str) -> None:
         """The MRN that documents known only by the declarant's reference were given."""
@@ -118,8 +142,7 @@ class DocumentStore:
 
     def body(self, document_id: str) -> ReadBody:
         """What was made of it."""
-        found = msgspec.json.decode(self._blob(document_id, "read"))
-        return ReadBody(found[0], found[1], [(p, v, w) for p, v, w in found[2]])
+        return _read_body(self._blob(document_id, "read"))
 
     def original(self, document_id: str) -> bytes:
         """Its bytes as they came."""
@@ -195,6 +218,11 @@ class DocumentStore:
 def _kept(row: Any) -> Kept:
     fields: dict[str, Any] = dict(row if isinstance(row, dict) else row._mapping)  # noqa: SLF001 - SQLAlchemy's own name
     return Kept(**{name: fields[name] for name in _NAMES})
+
+
+def _read_body(data: bytes) -> ReadBody:
+    value, origins, raw = msgspec.json.decode(data)
+    return ReadBody(value, origins, [(path, text, why) for path, text, why in raw])
 
 
 def _packed(data: bytes) -> bytes:

@@ -56,6 +56,18 @@ class Subject:
     summary: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """How many movements left, how many of them sensitive, and of these under an armed seal or a waiver; how discharges went."""
+
+    departures: int
+    sensitive: int
+    armed: int
+    waived: int
+    automatic: int
+    mean_discharge_s: int | None
+
+
 class FileBook:
     """Events, subjects and deadlines in ``db`` (``cocket.sqlite``); any thread may call."""
 
@@ -219,6 +231,15 @@ class FileBook:
                     found.setdefault(row.mrn, []).append((row.event, row.due_us))
         return found
 
+    def deadlines_in(self, connection: sa.Connection, mrn: str) -> set[tuple[str, int]]:
+        """(event, due) of a movement, as part of the caller's transaction."""
+        query = sa.select(deadlines.c.event, deadlines.c.due_us).where(deadlines.c.mrn == mrn)
+        return {(row.event, row.due_us) for row in connection.execute(query)}
+
+    def drop_deadline(self, connection: sa.Connection, mrn: str, event: str) -> None:
+        """It has passed and records nothing."""
+        connection.execute(deadlines.delete().where(deadlines.c.mrn == mrn, deadlines.c.event == event))
+
     def due(self, until_us: int, limit: int = 500) -> list[tuple[str, str, int]]:
         """(mrn, event, due) that are due, the oldest first."""
         query = (
@@ -262,6 +283,45 @@ class FileBook:
         if rows:
             with self.db.write() as connection:
                 connection.execute(file_refusals.insert(), [dict(r) for r in rows])
+
+    def departures(self) -> Departures:
+        """Sums over all departures and discharges, for the KPIs."""
+        e = file_events.c
+        covered = e.details["coverage"]
+        departed = sa.select(
+            sa.func.count(),
+            *(
+                sa.func.coalesce(sa.func.sum(sa.case((sa.and_(*conditions), 1), else_=0)), 0)
+                for conditions in (
+                    (covered["sensitive"].as_boolean(),),
+                    (covered["sensitive"].as_boolean(), covered["armed"].as_boolean()),
+                    (covered["sensitive"].as_boolean(), covered["waived"].as_boolean()),
+                )
+            ),
+        ).where(e.machine == "movement", e.event == "depart")
+        begin, end = file_events.alias("begin"), file_events.alias("end")
+        ended = (
+            sa.select(
+                sa.func.avg(end.c.at_us - begin.c.at_us),
+                sa.func.coalesce(
+                    sa.func.sum(sa.case((end.c.details["automatic"].as_boolean(), 1), else_=0)), 0
+                ),
+            )
+            .select_from(end)
+            .join(
+                begin,
+                sa.and_(
+                    begin.c.machine == "movement", begin.c.subject == end.c.subject, begin.c.event == "depart"
+                ),
+            )
+            .where(end.c.machine == "movement", end.c.event == "discharge")
+        )
+        with self.db.read() as connection:
+            n, sensitive, armed, waived = connection.execute(departed).one()
+            mean_us, automatic = connection.execute(ended).one()
+        return Departures(
+            n, sensitive, armed, waived, automatic, None if mean_us is None else round(mean_us / 1e6)
+        )
 
     def refusals(self, rule: str) -> int:
         """How many movements were refused something by a rule."""

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from cocket.core.errors import Malformed, NotFound
 from cocket.store.bindings import Bindings
 from cocket.store.changes import Book
+from cocket.store.file_tables import file_subjects
 from cocket.store.tables import bindings, changes, documents
 
 KINDS: Final = ("zone", "corridor", "office", "device", "movement", "rules")
@@ -170,7 +171,7 @@ class Reference(Bindings):
         """Documents by id, and the cursor of the next page (None at the end).
 
         Filters of movements: ``q`` (part of the MRN, or of a device or equipment bound to it), ``open`` (has not
-        arrived), ``corridor``. ``q`` of other kinds: part of the id. An unknown filter raises ``Malformed``.
+        arrived), ``corridor``, ``state`` of its machine. ``q`` of other kinds: part of the id. An unknown filter raises ``Malformed``.
         """
         _check_kind(kind)
         query = documents.select().where(documents.c.kind == kind)
@@ -238,9 +239,26 @@ def _filter(kind: str, name: str, value: Any) -> sa.ColumnElement[bool]:
         return sa.or_(part, documents.c.id.in_(bound))
     if kind == "movement" and name == "open":
         return documents.c.is_open.is_(bool(value))
+    if kind == "movement" and name == "state":
+        return _in_state(str(value))
     if kind == "movement" and name == "corridor":
         return documents.c.corridor == str(value)
     raise Malformed(f"{name!r} does not filter {kind} documents")
+
+
+def _in_state(state: str) -> sa.ColumnElement[bool]:
+    """Movements in a state of their machine; of those without an event the declared dates speak."""
+    mine = sa.and_(file_subjects.c.machine == "movement", file_subjects.c.subject == documents.c.id)
+    recorded = sa.exists().where(mine, file_subjects.c.state == state)
+    departed, arrived = (documents.c.doc[name].as_string() for name in ("departed_at", "arrived_at"))
+    declared = {
+        "draft": sa.and_(departed.is_(None), arrived.is_(None)),
+        "departed": sa.and_(departed.is_not(None), arrived.is_(None)),
+        "arrived": arrived.is_not(None),
+    }.get(state)
+    if declared is None:
+        return recorded
+    return sa.or_(recorded, sa.and_(~sa.exists().where(mine), declared))
 
 
 def _rows(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Stored]:

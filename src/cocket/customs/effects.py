@@ -1,0 +1,441 @@
+"""What documents mean for movements: one table from kind to what is recorded, and how a declaration makes a movement.
+
+The messages come from the system that decides (NCTS, ASYCUDA, a national one); Cocket follows. Steps that a message implies are
+recorded as implied. What comes out of order waits and is told; nothing is lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from cocket.core.clock import Clock, parse_rfc3339
+from cocket.core.errors import ImpossibleTransition
+from cocket.customs.machines.movement import MOVEMENT
+from cocket.customs.shapes import ID_PATTERN
+from cocket.customs.transit import TransitDesk, Wanted
+from cocket.store.customs_documents import DocumentStore, Kept
+
+_ID: Final = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")
+_INCIDENTS: Final = {
+    "1": "deviation",
+    "2": "seal-broken",
+    "3": "tranship",
+    "4": "danger",
+    "5": "accident",
+    "6": "other",
+}
+"""EU code list CL019, incident codes."""
+
+REACHES: Final = {
+    "cc028c": "accepted",
+    "cc060c": "control-decided",
+    "cc029c": "released",
+    "cc007c": "arrived",
+    "cc043c": "arrived",
+    "cc045c": "discharged",
+}
+"""Messages after which a movement has come so far, whatever was told before."""
+RECORDS: Final = {
+    "cc015c": "lodge",
+    "cc009c": "cancel",
+    "cc051c": "refuse-release",
+    "cc140c": "open-enquiry",
+    "cc141c": "offer-proof",
+    "cc035c": "start-recovery",
+    "cc182c": "report-incident",
+}
+"""Messages that are one event."""
+REMARKS: Final = frozenset(
+    {"cc013c", "cc014c", "cc004c", "cc025c", "cc055c", "cc056c", "cc057c", "cc170c", "cc019c", "cc048c"}
+)
+"""Messages that change nothing of the state: kept beside the movement as remarks."""
+_RELEASED: Final = frozenset({"cc029c"})
+_MAKES: Final = frozenset({"cc028c", "cc029c"})
+_FIRST: Final = frozenset({"cc007c", "cc043c", "cc045c"})
+"""Arrival-side messages: before the release they are out of order."""
+
+
+class Effects:
+    """Does what documents say; always within the document's own transaction."""
+
+    def __init__(self, desk: TransitDesk, documents: DocumentStore, clock: Clock) -> None:
+        self._desk = desk
+        self._documents = documents
+        self._clock = clock
+
+    def of(
+        self, connection: sa.Connection, kept: Kept, value: Mapping[str, Any]
+    ) -> tuple[str | None, list[dict[str, Any]], list[str]]:
+        """(movement, effects, flags) of a new document. A ``Conflict`` means that it contradicts what is known."""
+        mrn = kept.mrn if kept.mrn is not None and _ID.match(kept.mrn) and len(kept.mrn) <= 64 else None
+        if mrn is None and kept.lrn is not None:
+            mrn = self._documents.mrn_of(connection, kept.lrn)
+        if value.get("procedure") != "transit" and not kept.kind.startswith("cc"):
+            return (mrn if mrn and self._known(connection, mrn) else None), [], []
+        makes = kept.kind in _MAKES or (
+            value.get("function") == "original" and not kept.kind.startswith("cc")
+        )
+        if mrn is not None and (makes or self._known(connection, mrn)):
+            if makes or kept.kind in {"cc013c", "cc015c"}:
+                self._declare(connection, mrn, value, kept)
+            if kept.lrn is not None:
+                self._documents.set_mrn(connection, kept.lrn, mrn)
+                self._adopt(connection, kept.lrn, mrn)
+        return self._record(connection, mrn, kept, value)
+
+    def known(self, mrn: str) -> bool:
+        """Whether there is such a movement."""
+        return self._desk.reference.get("movement", mrn) is not None
+
+    # how
+
+    def _known(self, connection: sa.Connection, mrn: str) -> bool:
+        return self._desk.reference.read(connection, "movement", mrn) is not None
+
+    def _adopt(self, connection: sa.Connection, lrn: str, mrn: str) -> None:
+        """What waited under the declarant's reference goes on under the MRN."""
+        book = self._desk.book
+        for row in book.waiting(connection, lrn):
+            book.wait(connection, mrn, row["document_id"], row["event"], row["at_us"], row["body"])
+            book.waits_no_more(connection, row["id"])
+
+    def _record(
+        self, connection: sa.Connection, mrn: str | None, kept: Kept, value: Mapping[str, Any]
+    ) -> tuple[str | None, list[dict[str, Any]], list[str]]:
+        wanted = self._wanted(kept, value)
+        if wanted is None:
+            return mrn, [], []
+        known = mrn is not None and self._known(connection, mrn)
+        if mrn is None or not known:
+            reference = mrn or kept.lrn
+            if reference is None:
+                return None, [], []
+            self._wait(connection, reference, kept, wanted)
+            flag = [] if kept.kind == "cc015c" else [f"movement-unknown:{reference}"]
+            said = "it has no MRN yet" if mrn is None else "its movement is not known yet"
+            return None, [_told(wanted.event, "waiting", said)], flag
+        self._desk.settle(connection, mrn)
+        effects: list[dict[str, Any]] = []
+        flags: list[str] = []
+        try:
+            with connection.begin_nested():
+                effects = self._do(connection, mrn, kept, value, wanted)
+        except ImpossibleTransition as error:
+            effects, flags = self._cannot(connection, mrn, kept, wanted, error)
+        self._desk.settle(connection, mrn)
+        return mrn, effects, flags
+
+    def _do(
+        self, connection: sa.Connection, mrn: str, kept: Kept, value: Mapping[str, Any], wanted: Wanted
+    ) -> list[dict[str, Any]]:
+        if kept.kind in REMARKS:
+            self._desk.record(connection, mrn, replace(wanted, event="note"))
+            return [_told("note", "noted", f"{kept.kind.upper()} is kept beside the movement")]
+        if kept.kind == "cc044c":
+            return self._unloading(connection, mrn, value, wanted)
+        target = REACHES.get(kept.kind)
+        if not kept.kind.startswith("cc"):
+            target = "accepted" if value.get("mrn") else "lodged"
+        if target is None:
+            steps = [self._desk.record(connection, mrn, self._in_time(connection, mrn, wanted))]
+            if kept.kind == "cc182c":
+                steps += self._incident(connection, mrn, value, wanted)
+            return [_told(s.event.event, "done", f"{s.from_state} → {s.to_state}") for s in steps]
+        subject = self._desk.book.subject(connection, "movement", mrn)
+        state = MOVEMENT.initial if subject is None else subject.state
+        if kept.kind in _FIRST and _before_release(state):
+            MOVEMENT.after(state, "discharge" if target == "discharged" else "arrive", mrn)
+        if target == "discharged" and state == "alternative-proof":
+            steps = [self._desk.record(connection, mrn, replace(wanted, event="accept-proof"))]
+        elif kept.kind in _RELEASED and _before_release(state) and (seals := _seals(value)):
+            steps = (
+                self._desk.reach(connection, mrn, "control-decided", wanted)
+                if state not in {"control-decided", "sealed", "armed"}
+                else []
+            )
+            if state not in {"sealed", "armed"}:
+                sealing = replace(wanted, event="seal", details={"seals": seals}, reason=None)
+                steps.append(self._desk.record(connection, mrn, self._in_time(connection, mrn, sealing)))
+            steps += self._desk.reach(connection, mrn, target, wanted)
+        elif _already(state, target):
+            self._desk.record(connection, mrn, replace(self._in_time(connection, mrn, wanted), event="note"))
+            return [_told("note", "noted", f"the movement is {state} already")]
+        else:
+            steps = self._desk.reach(connection, mrn, target, wanted)
+        return [_told(s.event.event, "done", f"{s.from_state} → {s.to_state}") for s in steps]
+
+    def _cannot(
+        self, connection: sa.Connection, mrn: str, kept: Kept, wanted: Wanted, error: ImpossibleTransition
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Out of order, or too late: it is told, kept, and done when its turn comes."""
+        self._wait(connection, mrn, kept, wanted)
+        return (
+            [_told(wanted.event, "waiting", error.detail)],
+            [f"out-of-order:{wanted.event}:{error.state}"],
+        )
+
+    def _wait(self, connection: sa.Connection, reference: str, kept: Kept, wanted: Wanted) -> None:
+        body = {
+            "by": wanted.by,
+            "office": wanted.office,
+            "reason": wanted.reason,
+            "details": dict(wanted.details),
+        }
+        self._desk.book.wait(connection, reference, kept.id, wanted.event, wanted.at_us, body)
+
+    def _in_time(self, connection: sa.Connection, mrn: str, wanted: Wanted) -> Wanted:
+        subject = self._desk.book.subject(connection, "movement", mrn)
+        return wanted if subject is None else replace(wanted, at_us=max(wanted.at_us, subject.last_us))
+
+    def _wanted(self, kept: Kept, value: Mapping[str, Any]) -> Wanted | None:
+        now = self._clock.now_us()
+        event = RECORDS.get(kept.kind)
+        if event is None:
+            target = REACHES.get(kept.kind)
+            if not kept.kind.startswith("cc"):
+                event = "accept" if value.get("mrn") else "lodge"
+            elif kept.kind in REMARKS or kept.kind == "cc044c":
+                event = "note" if kept.kind != "cc044c" else "unload"
+            elif target is None:
+                return None
+            else:
+                event = {
+                    "accepted": "accept",
+                    "control-decided": "decide-control",
+                    "released": "release",
+                    "arrived": "arrive",
+                    "discharged": "discharge",
+                }[target]
+        at_us = min(_moment(value, kept.kind) or now, now)
+        details: dict[str, Any] = {"message": kept.kind}
+        if kept.kind == "cc182c":
+            details |= _incident_details(value)
+        return Wanted(
+            event,
+            at_us,
+            kept.by,
+            _office(value, kept.kind),
+            value.get("reason") or _remark(value),
+            details,
+            kept.id,
+            implied=True,
+        )
+
+    def _incident(
+        self, connection: sa.Connection, mrn: str, value: Mapping[str, Any], wanted: Wanted
+    ) -> list[Any]:
+        """New seals of an incident replace those of the equipment that it names."""
+        seals = [
+            {"id": seal["id"], "equipment_id": equipment.get("id") or "goods"}
+            for incident in value.get("incidents", ())
+            for equipment in incident.get("equipment", ())
+            for seal in equipment.get("seals", ())
+        ]
+        if not seals:
+            return []
+        equipment = {s["equipment_id"] for s in seals}
+        old = [
+            s.subject
+            for s in self._desk.seals.on(connection, mrn)
+            if s.summary.get("equipment_id") in equipment and s.subject not in {n["id"] for n in seals}
+        ]
+        seals = [s for s in seals if s["id"] not in {o.subject for o in self._desk.seals.on(connection, mrn)}]
+        if not seals:
+            return []
+        details = {"seals": seals, "replaces": old, "message": "cc182c"}
+        wanted = replace(wanted, event="reseal", details=details)
+        return [self._desk.record(connection, mrn, self._in_time(connection, mrn, wanted))]
+
+    def _unloading(
+        self, connection: sa.Connection, mrn: str, value: Mapping[str, Any], wanted: Wanted
+    ) -> list[dict[str, Any]]:
+        """Unloading remarks: the state of the seals, the unloading, and what differs."""
+        told = value.get("unloading") or {}
+        steps = []
+        state = self._state(connection, mrn)
+        if told.get("seals_ok") is not None and state == "arrived":
+            result = "intact" if told["seals_ok"] else "broken"
+            details = {"result": result, "message": "cc044c"}
+            steps.append(
+                self._desk.record(
+                    connection,
+                    mrn,
+                    self._in_time(connection, mrn, replace(wanted, event="verify-seals", details=details)),
+                )
+            )
+        steps.append(
+            self._desk.record(
+                connection, mrn, self._in_time(connection, mrn, replace(wanted, event="unload"))
+            )
+        )
+        if told.get("conform") is False:
+            differs = replace(
+                wanted, event="report-discrepancies", reason=told.get("remark") or wanted.reason
+            )
+            steps.append(self._desk.record(connection, mrn, self._in_time(connection, mrn, differs)))
+        return [_told(s.event.event, "done", f"{s.from_state} → {s.to_state}") for s in steps]
+
+    def _state(self, connection: sa.Connection, mrn: str) -> str:
+        subject = self._desk.book.subject(connection, "movement", mrn)
+        return MOVEMENT.initial if subject is None else subject.state
+
+    def _declare(self, connection: sa.Connection, mrn: str, value: Mapping[str, Any], kept: Kept) -> None:
+        """Make or complete the movement's declaration from a document; what somebody set by hand stays."""
+        reference = self._desk.reference
+        stored = reference.read(connection, "movement", mrn)
+        doc = {} if stored is None else dict(stored.doc)
+        offices: dict[str, dict[str, Any]] = {}
+        for office in value.get("offices", ()):
+            office_id = office.get("id")
+            if not office_id or not _ID.match(office_id) or len(office_id) > 64:
+                continue
+            known = {"name": office.get("name") or office_id}
+            if re.match("[A-Z]{2}", office_id):
+                known["country"] = office_id[:2]
+            offices[office_id] = known
+            field = {"departure": "departure_office", "destination": "destination_office"}.get(office["role"])
+            if field is not None:
+                doc[field] = office_id
+        now = self._clock.now_us()
+        new = [(i, d) for i, d in offices.items() if reference.read(connection, "office", i) is None]
+        if new:
+            reference.write(connection, "office", new, by=kept.by, at_us=now)
+        if value.get("limit_at"):
+            doc["limit_at"] = value["limit_at"]
+        holder = next((p for p in value.get("parties", ()) if p.get("role") == "holder"), None)
+        if holder is not None:
+            doc["holder"] = holder.get("name") or holder.get("id")
+        countries = dict.fromkeys(
+            [*value.get("countries", ()), *(o["country"] for o in offices.values() if "country" in o)]
+        )
+        if countries:
+            doc["countries"] = list(countries)
+        consignments = [_consignment(c) for c in value.get("consignments", ())]
+        if any(consignments):
+            doc["consignments"] = [c for c in consignments if c]
+        reference.write(connection, "movement", [(mrn, doc)], by=kept.by, at_us=now)
+
+
+def _consignment(value: Mapping[str, Any]) -> dict[str, Any]:
+    items = value.get("items", ())
+    out = {
+        "ucr": value.get("ucr") or value.get("reference"),
+        "hs": next((i["hs"] for i in items if i.get("hs")), None),
+        "description": next((i["description"] for i in items if i.get("description")), None),
+        "gross_mass_kg": value.get("gross_mass_kg"),
+    }
+    limits = {"ucr": 64, "hs": 32, "description": 2000}
+    return {
+        k: v[: limits[k]] if isinstance(v, str) else v
+        for k, v in out.items()
+        if v is not None and (not isinstance(v, float) or v <= 1e9)
+    }
+
+
+def _seals(value: Mapping[str, Any]) -> list[dict[str, str]]:
+    found = {
+        seal["id"]: equipment.get("id") or "goods"
+        for consignment in value.get("consignments", ())
+        for equipment in consignment.get("equipment", ())
+        for seal in equipment.get("seals", ())
+    }
+    return [{"id": seal, "equipment_id": on} for seal, on in found.items()]
+
+
+def _before_release(state: str) -> bool:
+    return state in {
+        "draft",
+        "lodged",
+        "accepted",
+        "guarantee-reserved",
+        "control-decided",
+        "sealed",
+        "armed",
+    }
+
+
+def _already(state: str, target: str) -> bool:
+    order = (
+        "draft",
+        "lodged",
+        "accepted",
+        "guarantee-reserved",
+        "control-decided",
+        "released",
+        "departed",
+        "en-route",
+        "arrived",
+        "unloaded",
+        "discharged",
+    )
+    beside = {
+        "sealed": "control-decided",
+        "armed": "control-decided",
+        "seal-verified": "arrived",
+        "unsealed": "arrived",
+    }
+    here = beside.get(state, state)
+    return here in order and order.index(here) >= order.index(target)
+
+
+def _moment(value: Mapping[str, Any], kind: str) -> int | None:
+    names = {
+        "cc028c": ("accepted_at",),
+        "cc029c": ("released_at",),
+        "cc007c": ("arrived_at",),
+        "cc045c": ("written_off_at",),
+        "cc182c": (),
+    }.get(kind, ("lodged_at", "accepted_at"))
+    message = value.get("message") or {}
+    candidates = [value.get(n) for n in names] + [message.get("prepared_at"), value.get("issued_at")]
+    if kind == "cc182c":
+        candidates = [i.get("at") for i in value.get("incidents", ())] + candidates
+    for text in candidates:
+        if isinstance(text, str):
+            return parse_rfc3339(text if "T" in text else f"{text}T00:00:00Z")
+    return None
+
+
+def _office(value: Mapping[str, Any], kind: str) -> str | None:
+    wanted = (
+        ("destination-actual", "destination")
+        if kind in _FIRST or kind == "cc044c"
+        else ("incident", "departure")
+    )
+    for role in wanted:
+        for office in value.get("offices", ()):
+            if office.get("role") == role and office.get("id"):
+                return str(office["id"])
+    return None
+
+
+def _remark(value: Mapping[str, Any]) -> str | None:
+    for incident in value.get("incidents", ()):
+        if incident.get("text"):
+            return str(incident["text"])
+    remark = (value.get("unloading") or {}).get("remark")
+    return None if remark is None else str(remark)
+
+
+def _incident_details(value: Mapping[str, Any]) -> dict[str, Any]:
+    incidents: list[dict[str, Any]] = value.get("incidents") or [{}]
+    incident = incidents[0]
+    place = incident.get("place") or {}
+    found = {
+        "kind": _INCIDENTS.get(str(incident.get("code")), "other"),
+        "code": incident.get("code"),
+        "place": place.get("name") or place.get("unlocode"),
+        "country": place.get("country"),
+        "lat_deg": place.get("lat_deg"),
+        "lon_deg": place.get("lon_deg"),
+    }
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def _told(event: str, outcome: str, detail: str) -> dict[str, Any]:
+    return {"machine": "movement", "event": event, "outcome": outcome, "detail": detail}

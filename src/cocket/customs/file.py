@@ -1,0 +1,51 @@
+"""The customs file: its desks over one data folder, wired together. What the doors talk to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cocket.core.clock import Clock
+from cocket.core.config import Customs
+from cocket.customs.effects import Effects
+from cocket.customs.guarantees import GuaranteeDesk
+from cocket.customs.intake import DocumentDesk
+from cocket.customs.movement_view import MovementView
+from cocket.customs.seals import SealDesk
+from cocket.customs.transit import NO_ARMED_SEAL, TransitDesk
+from cocket.store.folder import DataFolder
+
+
+class CustomsFile:
+    """Documents, movements, seals, guarantees; any thread may call any of them."""
+
+    def __init__(self, folder: DataFolder, clock: Clock, settings: Customs) -> None:
+        self.book = folder.book
+        self.seals = SealDesk(folder.book, folder.reference, clock)
+        self.guarantees = GuaranteeDesk(folder.guarantees, folder.book, clock)
+        self.transit = TransitDesk(
+            folder.book, folder.reference, self.seals, self.guarantees, clock, settings
+        )
+        effects = Effects(self.transit, folder.documents, clock)
+        self.documents = DocumentDesk(folder.documents, folder.book, effects, clock, settings)
+        self.view = MovementView(self.transit, folder.documents, settings)
+
+    def kpis(self) -> dict[str, Any]:
+        """What an administration asks itself: how many sensitive transits left under an armed seal, and how transits end."""
+        totals = self.book.departures()
+        covered = totals.armed + totals.waived
+        states = self.book.counts("movement")
+        return {
+            "departures": totals.departures,
+            "sensitive_departures": totals.sensitive,
+            "armed": totals.armed,
+            "waived": totals.waived,
+            "without_seal": totals.sensitive - covered,
+            "refused_without_seal": self.book.refusals(NO_ARMED_SEAL),
+            "coverage": round(totals.armed / totals.sensitive, 4) if totals.sensitive else None,
+            "discharged": states.get("discharged", 0),
+            "discharged_automatically": totals.automatic,
+            "overdue": states.get("overdue", 0),
+            "enquiries": sum(states.get(s, 0) for s in ("enquiry", "alternative-proof")),
+            "debts": sum(states.get(s, 0) for s in ("debt", "recovery")),
+            "mean_discharge_s": totals.mean_discharge_s,
+        }

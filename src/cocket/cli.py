@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cocket import __version__, cli_devices
+from cocket import __version__, cli_codes, cli_devices
 from cocket.core.errors import BadSetting, CocketError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_backtest(commands)
     _add_rules(commands)
     cli_devices.add(commands)
+    cli_codes.add(commands)
     for name, run, text in (
         ("doctor", _doctor, "check a data folder and say in words what is wrong and what to do"),
         ("verify", _verify, "check every checksum of a data folder"),

@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from lxml import etree
+
 from cocket.core.errors import Fault
 from cocket.customs.formats import checks, schema, xmltree
-from cocket.customs.formats.elements import local, node_of
-from cocket.customs.formats.mapping import Leaf, Many, Mapped, Node, Part, Rule, Within, apply
+from cocket.customs.formats.elements import local, node_of, where
+from cocket.customs.formats.mapping import Leaf, Many, Mapped, Part, Rule, Within, apply
 from cocket.customs.formats.ncts_parts import (
     CONSIGNMENT,
     EQUIPMENT,
@@ -227,13 +229,13 @@ class NctsReader:
             known = ", ".join(MESSAGES)
             detail = f"{code} is no message of NCTS phase 5 that is read here; known are {known}"
             raise refuse([Fault(f"/{code}", "unknown-kind", detail)], code)
-        tree = node_of(root)
         # Two MRNs break the XSD too; what is wrong with them is said first, in words.
-        faults = checks.one_reference(_mrns(tree))
-        faults += _enquiry_faults(tree, root.tag) if code in WITHOUT_XSD else schema.ncts().validate(root)
+        mrns = (*root.findall("TransitOperation/MRN"), *root.findall("Header/MRN"))
+        faults = checks.one_reference((where(mrn), (mrn.text or "").strip()) for mrn in mrns)
+        faults += _enquiry_faults(root) if code in WITHOUT_XSD else schema.ncts().validate(root)
         if faults:
             raise refuse(faults, code)
-        mapped = apply(TABLE, tree)
+        mapped = apply(TABLE, node_of(root))
         if mapped.faults:
             raise refuse(mapped.faults, code)
         value = {"function": MESSAGES[code][0], "procedure": "transit", **mapped.value}
@@ -251,10 +253,6 @@ def _head(data: bytes) -> bytes:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         head = head.decode("utf-16", "ignore").encode()
     return head
-
-
-def _mrns(tree: Node) -> list[tuple[str, str]]:
-    return [(n.path, n.text) for source in ("TransitOperation/MRN", "Header/MRN") for n in tree.at(source)]
 
 
 def _positions(mapped: Mapped) -> list[str]:
@@ -359,19 +357,21 @@ _ENQUIRY: Final = (
 """What is known of CC140C and CC141C: element, pattern, whether it must be there. Each stands at most once."""
 
 
-def _enquiry_faults(tree: Node, tag: str) -> Iterator[Fault]:
-    if tag != f"{{{NAMESPACE}}}{tree.name}":
-        yield Fault(tree.path, "root", f"<{tree.name}> is not read: its namespace must be {NAMESPACE!r}")
-    if "PhaseID" not in tree.attributes:
-        yield Fault(f"{tree.path}/@PhaseID", "missing", "the attribute PhaseID is missing")
+def _enquiry_faults(root: etree._Element) -> Iterator[Fault]:
+    code = local(root)
+    if root.tag != f"{{{NAMESPACE}}}{code}":
+        yield Fault(f"/{code}", "root", f"<{code}> is not read: its namespace must be {NAMESPACE!r}")
+    if "PhaseID" not in root.attrib:
+        yield Fault(f"/{code}/@PhaseID", "missing", "the attribute PhaseID is missing")
     for source, pattern, needed in _ENQUIRY:
-        found = tree.at(source)
+        found = root.findall(source)
         if needed and not found:
-            yield Fault(f"{tree.path}/{source}", "missing", f"{source} is missing")
-        for n, node in enumerate(found):
+            yield Fault(f"/{code}/{source}", "missing", f"{source} is missing")
+        for n, element in enumerate(found):
+            said = (element.text or "").strip()
             if n:
-                yield Fault(node.path, "too-many", f"{source} may stand once")
-            elif not re.fullmatch(pattern, node.text):
-                yield Fault(node.path, "pattern", f"{node.text[:80]!r} does not have the form {pattern}")
-            elif source == "messageType" and node.text != tree.name:
-                yield Fault(node.path, "value", f"{node.text} is not {tree.name}")
+                yield Fault(where(element), "too-many", f"{source} may stand once")
+            elif not re.fullmatch(pattern, said):
+                yield Fault(where(element), "pattern", f"{said[:80]!r} does not have the form {pattern}")
+            elif source == "messageType" and said != code:
+                yield Fault(where(element), "value", f"{said} is not {code}")

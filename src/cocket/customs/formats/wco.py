@@ -20,13 +20,14 @@ from lxml import etree
 
 from cocket.core.errors import Fault
 from cocket.customs.formats import checks, schema, xmltree
-from cocket.customs.formats.elements import local, node_of
-from cocket.customs.formats.mapping import Mapped, Node, Rule, Within, apply
+from cocket.customs.formats.elements import local, node_of, where
+from cocket.customs.formats.mapping import Mapped, Rule, Within, apply
 from cocket.customs.formats.reading import Read, refuse
 from cocket.customs.formats.wco_parts import DECLARATION, METADATA, OTHER_REFERENCE, OWN_REFERENCE
 
 _WHAT: Final = "the WCO declaration"
-_ENVELOPE: Final = "outside the declaration, in the envelope that it came in"
+_OUTSIDE: Final = "outside the declaration, in the envelope that it came in"
+_SAYING: Final = ("FunctionCode", "TypeCode")
 _NAMESPACE: Final = b"urn:wco:datamodel:"
 
 _NEW: Final[tuple[Rule, ...]] = (OWN_REFERENCE, *DECLARATION)
@@ -48,29 +49,24 @@ class WcoReader:
         """The declaration in canonical form; ``Refused`` where it breaks the schema or names two MRNs, or where there is none."""
         root = xmltree.parse(data)
         element = _document(root)
-        whole = node_of(root)
-        # The same place in the tree, by the way down from the root.
-        tree = whole
-        for index in _way(root, element):
-            tree = tree.children[index]
-        declaration = tree if tree.name == "Declaration" else next(iter(tree.at("Declaration")), None)
-        numbers = [n for d in _declarations(tree) for n in d.at("ID")]
-        code = _said(declaration, "FunctionCode")
-        faults = checks.one_reference((n.path, n.text) for n in numbers)
-        cancels = code == "13" and _said(declaration, "TypeCode") == "INV"
+        declarations = [element] if local(element) == "Declaration" else element.findall("{*}Declaration")
+        numbers = [number for declaration in declarations for number in declaration.findall("{*}ID")]
+        code, kind = (next((d.findtext(f"{{*}}{n}", "").strip() for d in declarations), "") for n in _SAYING)
+        # Two numbers break the schema too; what is wrong with them is said first, in words.
+        faults = checks.one_reference((where(number), (number.text or "").strip()) for number in numbers)
+        cancels = (code, kind) == ("13", "INV")
         faults += (schema.wco_cancellation() if cancels else schema.wco()).validate(element)
         if faults:
             raise refuse(faults, _WHAT)
+        tree = node_of(element, where(element))
         rules = _NEW if code == "9" else _MORE
-        mapped = apply(rules if tree is declaration else (METADATA, Within("Declaration", rules)), tree)
+        mapped = apply(
+            rules if tree.name == "Declaration" else (METADATA, Within("Declaration", rules)), tree
+        )
         if mapped.faults:
             raise refuse(mapped.faults, _WHAT)
-        if tree is not whole:
-            mapped.raw[:0] = [
-                (path, value, _ENVELOPE)
-                for path, value in whole.leaves()
-                if not path.startswith((f"{tree.path}/", f"{tree.path}["))
-            ]
+        if element is not root:
+            mapped.raw[:0] = _envelope(root, tree.path)
         value = mapped.value
         _join_equipment(value, mapped)
         _join_reasons(value, mapped)
@@ -102,23 +98,9 @@ def _document(root: etree._Element) -> etree._Element:
     raise refuse([Fault(path, "unknown-kind", detail)], _WHAT)
 
 
-def _way(root: etree._Element, element: etree._Element) -> list[int]:
-    """The places among their siblings of the elements from the root down to one."""
-    way: list[int] = []
-    while element is not root:
-        parent = element.getparent()
-        way.append(parent.index(element))
-        element = parent
-    return way[::-1]
-
-
-def _declarations(tree: Node) -> list[Node]:
-    return [tree] if tree.name == "Declaration" else list(tree.at("Declaration"))
-
-
-def _said(node: Node | None, name: str) -> str:
-    found = node.at(name) if node else ()
-    return found[0].text if found else ""
+def _envelope(root: etree._Element, path: str) -> list[tuple[str, str, str]]:
+    """What an envelope says beside the document at ``path``."""
+    return [(p, value, _OUTSIDE) for p, value in node_of(root).leaves() if not p.startswith(f"{path}/")]
 
 
 def _join_equipment(value: dict[str, Any], mapped: Mapped) -> None:

@@ -7,12 +7,12 @@ read; every other code stands as declared.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from cocket.customs.formats.mapping import Gather, Join, Known, Leaf, Many, Node, Part, Rule, Within
 from cocket.customs.formats.ncts_parts import actor
-from cocket.customs.formats.values import amount, formatted, integer
+from cocket.customs.formats.values import amount, formatted, integer, kilograms
 
 _COUNTER: Final = "a counter of the format; the order is kept"
 
@@ -32,10 +32,7 @@ def mass(value: str, unit: str) -> float | None:
     factor = _KILOGRAMS.get(unit)
     if factor is None:
         return None
-    try:
-        return float(Decimal(value.strip()) * factor)
-    except InvalidOperation:
-        raise ValueError("is no number") from None
+    return kilograms(str(Decimal(amount(value)) * factor))
 
 
 def when(value: str, form: str) -> str:

@@ -71,6 +71,7 @@ PREFIXES: Final = {
     "urn:wco:datamodel:WCO:Declaration_DS:DMS:2": "ds",
 }
 
+_OCCURS: Final = ("minOccurs", "maxOccurs")
 _SINGLE: Final = (
     "length",
     "minLength",
@@ -169,12 +170,15 @@ class Reader:
             elif kind != "annotation":
                 raise unsupported(node, f"xs:{kind} at the top")
 
-    def roots(self, spaces: Iterable[str], start: str) -> Iterator[tuple[str, str, Simple | Complex]]:
+    def roots(self, spaces: Iterable[str], start: str) -> Iterator[tuple[str, str, Complex]]:
         """The global elements of these namespaces whose name begins so: namespace, name, type."""
         for (sort, space, name), (node, _) in sorted(self._components.items(), key=lambda item: item[0]):
             if sort == "element" and space in spaces and name.startswith(start):
-                _only(node, {"name", "type", "complexType"})
-                yield space, name, self._type_of(node, space, name)
+                _only(node, {"name", "type", "complexType", "simpleType"})
+                made = self._type_of(node, space, name)
+                if isinstance(made, Simple):
+                    raise unsupported(node, "a message that is one text")
+                yield space, name, made
 
     def _find(self, sort: str, node: etree._Element, qname: str) -> tuple[etree._Element, str, str]:
         prefix, _, local = qname.rpartition(":")
@@ -236,7 +240,10 @@ class Reader:
         if here["pattern"]:
             new = here["pattern"]
             joined = new[0] if len(new) == 1 else "|".join(f"({p})" for p in new)
-            Pattern(joined)  # refuses what it can't translate
+            try:
+                Pattern(joined)
+            except ValueError as error:
+                raise unsupported(node, str(error)) from error
             if joined not in patterns:
                 patterns.append(joined)
         if here["enumeration"]:
@@ -333,21 +340,21 @@ class Reader:
             if kind == "element":
                 found.append(self._element(node, space, path, *occurs))
             elif kind == "any":
-                _only(node, {"namespace", "processContents", "minOccurs", "maxOccurs"})
+                _only(node, {"namespace", "processContents", *_OCCURS})
                 uri = node.attrib["namespace"]
                 if node.get("processContents", "strict") != "strict" or " " in uri or uri.startswith("#"):
                     raise unsupported(node, "a wildcard that is not strict, or not of one namespace")
                 found.append(Particle(*occurs, namespace=uri))
             elif kind == "group":
-                _only(node, {"ref", "minOccurs", "maxOccurs"})
+                _only(node, {"ref", *_OCCURS})
                 target, its_space, _ = self._find("group", node, node.attrib["ref"])
                 _only(target, {"name", "sequence", "choice"})
                 found += self._repeated(node, occurs, self._particles(target, its_space, path))
             elif kind == "sequence":
-                _only(node, {"element", "any", "group", "sequence", "choice"})
+                _only(node, {*_OCCURS, "element", "any", "group", "sequence", "choice"})
                 found += self._repeated(node, occurs, self._particles(node, space, path))
             elif kind == "choice":
-                _only(node, {"element", "any", "group"})
+                _only(node, {*_OCCURS, "element", "any", "group"})
                 found += self._choice(node, occurs, self._particles(node, space, path))
             else:
                 raise unsupported(node, f"xs:{kind} among children")
@@ -378,7 +385,7 @@ class Reader:
         raise unsupported(node, "a group of several that may be absent or repeat")
 
     def _element(self, node: etree._Element, space: str, path: str, low: int, high: int | None) -> Particle:
-        _only(node, {"name", "type", "minOccurs", "maxOccurs", "complexType", "simpleType"})
+        _only(node, {"name", "type", *_OCCURS, "complexType", "simpleType"})
         qualified = node.getroottree().getroot().get("elementFormDefault") == "qualified"
         name = node.attrib["name"]
         return Particle(
@@ -461,7 +468,7 @@ class Writer:
         self.spaces.add(space)
         return PREFIXES[space]
 
-    def table(self, head: Sequence[str], roots: Iterable[tuple[str, str, Simple | Complex]]) -> str:
+    def table(self, head: Sequence[str], roots: Iterable[tuple[str, str, Complex]]) -> str:
         """The whole table."""
         tops = [f"root\t{self._prefix(space)}\t{name}\t{self.name(made)}" for space, name, made in roots]
         out = [f"# {line}" for line in head]

@@ -514,7 +514,7 @@ class _Table:
                     p for text in cell.split(" | ") for p in self._places(index, text, head, roots)
                 ]
                 places.update((p.tag, p) for p in options)
-                if options and min(p.low for p in options):
+                if options and all(p.low for p in options):
                     required.append(tuple(options))
             needed = sum(1 << group[0].slot for group in required)
             made = Complex(name, places, tuple(required), needed, attributes, None)

@@ -59,10 +59,12 @@ _ENCODINGS: Final = {
     "utf-16": "utf-16",
 }
 _MARKS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_NO_MARK: Final = (
-    (b"\x00<", "UTF-16"),
-    (b"<\x00", "UTF-16"),
+_UNREAD: Final = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
     (b"\x00\x00", "UTF-32"),
+    (b"<\x00\x00", "UTF-32"),
+    (b"\x00<", "UTF-16 without a byte order mark"),
+    (b"<\x00", "UTF-16 without a byte order mark"),
     (b"\x4c\x6f", "EBCDIC"),
 )
 
@@ -87,9 +89,8 @@ def parse(
     if not data.strip(b" \t\r\n"):
         raise _refused("empty", "there is no document: nothing was sent but white space")
     _check_prolog(data, _encoding(data))
-    nodes = data.count(b"<")
-    if nodes > most_nodes // 4:  # a cheap bound first: nearly every document stays below it
-        nodes += data.count(b"=") - data.count(b"</")
+    if len(data) > most_nodes:  # a shorter one cannot have so many
+        nodes = data.count(b"<") - data.count(b"</") + data.count(b"=")
         if nodes > most_nodes:
             raise _refused(
                 "too-large",
@@ -108,14 +109,12 @@ def parse(
 
 def _encoding(data: bytes) -> str:
     """The document's encoding, as Python names it, from its mark and its declaration; refused where they differ."""
+    for start, name in _UNREAD:
+        if data.startswith(start):
+            raise _refused(
+                "encoding", f"the document begins like {name}; send UTF-8, or UTF-16 with a byte order mark"
+            )
     marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-    if marked is None:
-        for start, name in _NO_MARK:
-            if data.startswith(start):
-                raise _refused(
-                    "encoding",
-                    f"the document looks like {name} without a byte order mark; send UTF-8, or UTF-16 with one",
-                )
     text = data[:400].decode("utf-16" if marked == "utf-16" else "latin-1", "replace")
     found = _DECLARED.search(text)
     declared = found[1] if found else ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from cocket.core.clock import Clock
 from cocket.core.config import Customs
@@ -12,7 +13,18 @@ from cocket.customs.intake import DocumentDesk
 from cocket.customs.movement_view import MovementView
 from cocket.customs.seals import SealDesk
 from cocket.customs.transit import NO_ARMED_SEAL, TransitDesk
+from cocket.store.file_events import Event
 from cocket.store.folder import DataFolder
+
+_READ: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """Events of the feed, and the number to ask behind next."""
+
+    events: list[Event]
+    next: int
 
 
 class CustomsFile:
@@ -28,6 +40,31 @@ class CustomsFile:
         effects = Effects(self.transit, folder.documents, clock)
         self.documents = DocumentDesk(folder.documents, folder.book, effects, clock, settings)
         self.view = MovementView(self.transit, folder.documents, settings)
+
+    def feed(self, after: int, limit: int, *, mrn: str | None, country: str | None) -> Fed:
+        """Events behind a number; of movements on whose route a country lies, if one is named."""
+        events: list[Event] = []
+        routes: dict[str, Any] = {}
+        while len(events) < limit:
+            found = self.book.after(after, _READ, mrn)
+            for event in found:
+                after = event.seq
+                if country is not None and country not in self._countries(event.mrn, routes):
+                    continue
+                events.append(event)
+                if len(events) == limit:
+                    break
+            if len(found) < _READ:
+                break
+        return Fed(events, after)
+
+    def _countries(self, mrn: str | None, known: dict[str, Any]) -> Any:
+        if mrn is None:
+            return ()
+        if mrn not in known:
+            stored = self.transit.reference.get("movement", mrn)
+            known[mrn] = () if stored is None else stored.doc.get("countries") or ()
+        return known[mrn]
 
     def kpis(self) -> dict[str, Any]:
         """What an administration asks itself: how many sensitive transits left under an armed seal, and how transits end."""

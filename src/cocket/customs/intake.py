@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from cocket.core.clock import Clock, rfc3339
 from cocket.core.config import Customs
-from cocket.core.errors import Conflict, Fault, Refused, TooLarge
+from cocket.core.errors import Conflict, DataDamaged, Fault, Refused, TooLarge
 from cocket.customs.effects import Effects
 from cocket.customs.formats import recognise
 from cocket.customs.formats.reading import Read
@@ -162,6 +162,16 @@ class DocumentDesk:
             "media_type": kept.media_type,
             "origins": body.origins,
         }
+
+    def original(self, document_id: str) -> tuple[Kept, bytes]:
+        """A document and its bytes; ``DataDamaged`` if they are not what came."""
+        kept = self.store.get(document_id)
+        data = self.store.original(document_id)
+        if sha256(data).digest() != kept.sha256:
+            raise DataDamaged(
+                f"the bytes of document {document_id} are not those that came: their hash differs"
+            )
+        return kept, data
 
     def report(self, document_id: str) -> dict[str, Any]:
         """What was mapped to what, and what was kept raw, with why."""

@@ -44,6 +44,17 @@ _GIVEN_BY_US: Final = {
             "last",
             "equipment",
             "devices",
+            "state",
+            "since",
+            "allowed",
+            "sensitive",
+            "custody",
+            "seals",
+            "guarantee",
+            "incidents",
+            "deadlines",
+            "documents",
+            "waiver",
         }
     ),
 }
@@ -382,6 +393,8 @@ _BLANK: Final[dict[str, dict[str, Any]]] = {
                 "temp_max_c",
                 "report_interval_s",
                 "authorised_cards",
+                "holder",
+                "countries",
             )
         ),
         "consignments": [],

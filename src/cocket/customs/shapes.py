@@ -271,6 +271,11 @@ class Movement(_Strict):
     temp_max_c: Annotated[float | None, Field(ge=-273.15, le=1000)] = None
     report_interval_s: ReportInterval = None
     authorised_cards: Cards = None
+    holder: Annotated[str | None, Field(max_length=512, description="holder of the transit procedure")] = None
+    countries: Annotated[
+        list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] | None,
+        Field(max_length=100, description="countries on the route, ISO 3166-1 alpha-2: whom the feed tells"),
+    ] = None
     consignments: Annotated[list[Consignment] | None, Field(max_length=10_000)] = None
 
 

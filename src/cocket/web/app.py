@@ -21,19 +21,22 @@ from cocket.core.errors import CocketError
 from cocket.customs import shapes
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
-from cocket.web import docs_page, metrics, models, problems
+from cocket.web import docs_page, metrics, models, models_file, problems
 from cocket.web.bodies import Intake
 from cocket.web.control_room import ControlRoom
 from cocket.web.routes import (
     alerts,
     codes,
     commands,
+    documents,
     frames,
     live,
+    movement_file,
     movements,
     observations,
     reference,
     scans,
+    seals,
     stamps,
     system,
 )
@@ -56,7 +59,12 @@ _TAGS: Final = (
     ("frames", "Frames of device protocols: the same as `cocket decode`, into the pipeline."),
     ("commands", "What devices are asked to do: who, why, who approved, what they answered."),
     ("quarantine", "Rows that broke a rule, with their bytes; to be looked at and sent again."),
-    ("movements", "Transits: declared, found, followed."),
+    ("documents", "Customs' own messages, in; the canonical model and the original, out."),
+    ("movements", "Transits: declared, found, followed; what happened to them, step by step."),
+    ("feed", "The status feed: every event, in the order of recording."),
+    ("enquiries", "Arrivals that are overdue."),
+    ("seals", "The seal stock."),
+    ("guarantees", "The guarantee ledger."),
     ("bindings", "Which device was on which equipment for which movement, and when."),
     ("zones", "Areas that mean something: GeoJSON polygons."),
     ("corridors", "Authorised routes: GeoJSON lines with a half-width."),
@@ -87,6 +95,11 @@ _REQUEST_MODELS: Final[tuple[type[BaseModel], ...]] = (
     observations.Replay,
     commands.NewCommand,
     commands.Person,
+    models_file.MovementAct,
+    models_file.NewSeal,
+    models_file.SealAct,
+    models_file.NewGuarantee,
+    models_file.GuaranteeAct,
     codes.NewCode,
     codes.ReasonGiven,
     scans.NewScan,
@@ -184,6 +197,9 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
         reference,
         commands,
         movements,
+        documents,
+        movement_file,
+        seals,
         codes,
         scans,
         stamps,

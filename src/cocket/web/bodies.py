@@ -130,6 +130,16 @@ JsonBody = Annotated[bytes, Depends(_json_body)]
 """The bytes of a JSON body; ``parsed`` makes values of them, in a worker thread if they may be many."""
 
 
+async def _any_body(request: Request) -> AsyncIterator[bytes]:
+    intake: Intake = request.app.state.intake
+    async with intake.body(request) as body:
+        yield body
+
+
+AnyBody = Annotated[bytes, Depends(_any_body)]
+"""The bytes of a body of any type."""
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) != len(pairs):

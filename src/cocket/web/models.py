@@ -237,6 +237,8 @@ class MovementAnswer(_Kept):
     temp_max_c: float | None
     report_interval_s: float | None
     authorised_cards: list[str] | None
+    holder: str | None
+    countries: list[str] | None
     consignments: list[dict[str, Any]]
 
 
@@ -251,25 +253,6 @@ class Last(_Answer):
     course_deg: float | None
     locked: bool | None
     battery_pct: float | None
-
-
-class MovementSummary(MovementAnswer):
-    """A movement in a list."""
-
-    equipment: list[str]
-    devices: list[str]
-    open_alerts: int
-    worst: Severity | None
-    last: Last | None
-
-
-class MovementDetail(MovementAnswer):
-    """A movement with its bindings, and where each device was last."""
-
-    bindings: list[BindingAnswer]
-    open_alerts: int
-    worst: Severity | None
-    last: list[Last]
 
 
 class Facts(_Answer):
@@ -500,7 +483,8 @@ class Track(_Answer):
     features: list[TrackLine]
 
 
-def _page(item: Any, name: str) -> type[BaseModel]:
+def page_of(item: Any, name: str) -> type[BaseModel]:
+    """The model of a page of ``item``."""
     return create_model(
         name,
         __config__=ConfigDict(extra="forbid"),
@@ -510,10 +494,9 @@ def _page(item: Any, name: str) -> type[BaseModel]:
     )
 
 
-OfficePage = _page(OfficeAnswer, "OfficePage")
-DevicePage = _page(DeviceAnswer, "DevicePage")
-BindingPage = _page(BindingAnswer, "BindingPage")
-MovementPage = _page(MovementSummary, "MovementPage")
-AlertPage = _page(Alert, "AlertPage")
-QuarantinePage = _page(Quarantined, "QuarantinePage")
-ChangePage = _page(Change, "ChangePage")
+OfficePage = page_of(OfficeAnswer, "OfficePage")
+DevicePage = page_of(DeviceAnswer, "DevicePage")
+BindingPage = page_of(BindingAnswer, "BindingPage")
+AlertPage = page_of(Alert, "AlertPage")
+QuarantinePage = page_of(Quarantined, "QuarantinePage")
+ChangePage = page_of(Change, "ChangePage")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from cocket.core.errors import (
     Conflict,
     DataDamaged,
     Fault,
+    ImpossibleTransition,
     Malformed,
     NotFound,
     Refused,
@@ -51,6 +53,9 @@ class Problem(BaseModel):
     status: int = Field(examples=[409])
     detail: str = Field(description="what was wrong, where, and what to do, in a sentence")
     errors: list[ProblemError] | None = Field(None, description="each broken rule with its place")
+    state: str | None = Field(None, description="of an impossible transition: the state that it is in")
+    event: str | None = Field(None, description="and the event that is not possible there")
+    allowed: list[str] | None = Field(None, description="and those that are")
 
 
 class ProblemError(BaseModel):
@@ -95,7 +100,11 @@ def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def problem(
-    status: int, detail: str, faults: list[Fault] | None = None, headers: dict[str, str] | None = None
+    status: int,
+    detail: str,
+    faults: list[Fault] | None = None,
+    headers: dict[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> Response:
     """One problem as a response."""
     title = HTTPStatus(status).phrase
@@ -107,7 +116,7 @@ def problem(
     }
     if faults:
         body["errors"] = [{"path": f.path, "rule": f.rule, "detail": f.detail} for f in faults]
-    return Response(_encoded(body), status, headers, MEDIA_TYPE)
+    return Response(_encoded(body | dict(members or {})), status, headers, MEDIA_TYPE)
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
@@ -130,7 +139,10 @@ def of_error(error: CocketError) -> Response:
     """The problem that an error of ours is."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     headers = {"Retry-After": str(max(1, error.retry_after_s))} if isinstance(error, Busy) else None
-    return problem(status, error.detail, error.faults, headers)
+    members = None
+    if isinstance(error, ImpossibleTransition):
+        members = {"state": error.state, "event": error.event, "allowed": list(error.allowed)}
+    return problem(status, error.detail, error.faults, headers, members)
 
 
 def install(app: FastAPI) -> None:

@@ -13,8 +13,8 @@ from cocket.core.errors import Malformed
 from cocket.customs.reference import binding_shown, shown
 from cocket.engine.service import Service
 from cocket.store.bindings import Binding
-from cocket.web import answers, models, tracks
-from cocket.web.asking import Asked, By, Cursor, IdPath, Limit, NumberPath, Text, known_query
+from cocket.web import answers, models, models_file, tracks
+from cocket.web.asking import Asked, At, By, Cursor, IdPath, Limit, NumberPath, Text, known_query
 from cocket.web.bodies import JsonBody, json_content, parsed
 from cocket.web.problems import declared
 from cocket.web.routes.reference import bulk_answer, rows_of
@@ -67,7 +67,7 @@ def _current(bindings: list[Binding]) -> list[Binding]:
 @router.get(
     "/movements",
     summary="Movements",
-    response_model=models.MovementPage,
+    response_model=models_file.MovementPage,
     responses=declared(422),
 )
 def movements(
@@ -79,13 +79,15 @@ def movements(
     ] = None,
     open: Annotated[bool | None, Query(description="true: not yet arrived; false: arrived")] = None,  # noqa: A002
     corridor: Text = None,
+    state: Annotated[models_file.MovementState | None, Query(description="of the movement's machine")] = None,
 ) -> Response:
-    """By MRN, each with what is bound to it, its open alerts, and where it was last."""
-    filters = {"q": q, "open": open, "corridor": corridor}
+    """By MRN, each with its state, what is bound to it, its open alerts, and where it was last."""
+    filters = {"q": q, "open": open, "corridor": corridor, "state": state}
     stored, following = service.reference.store.page("movement", limit, cursor, filters)
     mrns = [s.id for s in stored]
     bindings = service.reference.store.bindings_of(mrns)
     alerts = service.folder.alerts.open_of(mrns)
+    states = service.file.view.states({s.id: s.doc for s in stored})
     last = _last(service, (b for mine in bindings.values() for b in _current(mine)))
     items = []
     for s in stored:
@@ -95,6 +97,8 @@ def movements(
         items.append(
             {
                 **shown("movement", s),
+                "state": states[s.id][0],
+                "since": states[s.id][1],
                 "equipment": list(dict.fromkeys(b.equipment_id for b in mine)),
                 "devices": list(dict.fromkeys(b.device_id for b in mine)),
                 "open_alerts": count,
@@ -142,12 +146,17 @@ def put_movement(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") ->
 @router.get(
     "/movements/{mrn}",
     summary="One movement",
-    response_model=models.MovementDetail,
+    response_model=models_file.MovementDetail,
     responses=declared(404, 422),
 )
-def movement(service: Asked, mrn: IdPath) -> Response:
-    """As declared, with its bindings, how many alerts are open, and where each device was last."""
-    doc = service.reference.get("movement", mrn)
+def movement(service: Asked, mrn: IdPath, as_known_at: At = None) -> Response:
+    """As declared, with its state and file, its bindings, how many alerts are open, and where each device was last.
+
+    `as_known_at` gives declaration, state, seals, guarantee, incidents and documents as they were known at that moment; bindings and
+    alerts are those of now.
+    """
+    known_us = None if as_known_at is None else parse_rfc3339(as_known_at)
+    doc = service.file.view.whole(mrn, known_us)
     bindings = service.reference.store.bindings_of([mrn]).get(mrn, [])
     count, worst = service.folder.alerts.open_of([mrn]).get(mrn, (0, None))
     return answers.Json(

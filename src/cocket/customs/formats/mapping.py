@@ -5,7 +5,7 @@ written where it came from, and tells at the end which values of the source no r
 is not mapped is listed with its path, its value and why.
 
 A source is a relative path of names, ``A/B``; ``.`` is the node itself, ``A/@name`` an attribute. A step may ask for what stands below it:
-``A[X=1]`` takes the nodes whose X is 1, ``A[X]`` those that have an X, ``A[!X]`` those that have none.
+``A[X=1]`` takes the nodes whose X is 1, ``A[X]`` those whose X says something, ``A[!X]`` the others.
 """
 
 from __future__ import annotations
@@ -205,13 +205,16 @@ def _step(step: str) -> _Step:
     if not bracket:
         return name, None
     test = test.removesuffix("]")
+    below, equals, wanted = test.removeprefix("!").partition("=")
     if test.startswith("!"):
-        below = test[1:]
-        return name, lambda node: not node.named(below)
-    below, equals, wanted = test.partition("=")
+        return name, lambda node: not any(map(_said, node.named(below)))
     if not equals:
-        return name, lambda node: bool(node.named(below))
+        return name, lambda node: any(map(_said, node.named(below)))
     return name, lambda node: any(child.text == wanted for child in node.named(below))
+
+
+def _said(node: Node) -> bool:
+    return bool(node.text or node.children)
 
 
 def _find(node: Node, steps: tuple[_Step, ...]) -> Sequence[Node]:

@@ -21,12 +21,13 @@ from lxml import etree
 from cocket.core.errors import Fault
 from cocket.customs.formats import checks, schema, xmltree
 from cocket.customs.formats.elements import local, node_of, where
-from cocket.customs.formats.mapping import Mapped, Rule, Within, apply
+from cocket.customs.formats.mapping import NO_FIELD, Mapped, Rule, Within, apply
 from cocket.customs.formats.reading import Read, refuse
 from cocket.customs.formats.wco_parts import DECLARATION, METADATA, OTHER_REFERENCE, OWN_REFERENCE
 
 _WHAT: Final = "the WCO declaration"
 _OUTSIDE: Final = "outside the declaration, in the envelope that it came in"
+_LISTED: Final = "says which list a code or number is from, or the language or unit of a value"
 _SAYING: Final = ("FunctionCode", "TypeCode")
 _NAMESPACE: Final = b"urn:wco:datamodel:"
 
@@ -65,6 +66,7 @@ class WcoReader:
         )
         if mapped.faults:
             raise refuse(mapped.faults, _WHAT)
+        mapped.raw = [(p, v, _LISTED if why == NO_FIELD and "/@" in p else why) for p, v, why in mapped.raw]
         if element is not root:
             mapped.raw[:0] = _envelope(root, tree.path)
         value = mapped.value

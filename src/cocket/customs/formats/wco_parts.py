@@ -145,7 +145,12 @@ def office(role: str, source: str) -> Many:
 
 
 ACTORS: Final[tuple[Rule, ...]] = (
-    Many("parties", "AEOMutualRecognitionParty", (Leaf("role", "RoleCode", actor), Leaf("id", "ID"))),
+    Many(
+        "parties", "AEOMutualRecognitionParty[RoleCode]", (Leaf("role", "RoleCode", actor), Leaf("id", "ID"))
+    ),
+    Many(
+        "parties", "AEOMutualRecognitionParty[!RoleCode]", (Leaf("id", "ID"),), {"role": "supply-chain-actor"}
+    ),
     Many(
         "parties",
         "DomesticDutyTaxParty",
@@ -223,7 +228,7 @@ COMMODITY: Final[tuple[Rule, ...]] = (
         both,
     ),
     Leaf("hs", "Classification[IdentificationTypeCode=HS]/ID"),
-    Many("classifications", "Classification", (Leaf("id", "ID"), Leaf("kind", "IdentificationTypeCode"))),
+    Many("classifications", "Classification[ID]", (Leaf("id", "ID"), Leaf("kind", "IdentificationTypeCode"))),
     Many("dangerous_goods", "DangerousGoods", (Leaf("un", "UNDGID"),)),
     Leaf("preference", "DutyTaxFee/DutyRegimeCode"),
     Many("duties", "DutyTaxFee", DUTY),
@@ -314,7 +319,7 @@ SHIPMENT: Final[tuple[Rule, ...]] = (
                 (
                     Leaf("number", "SequenceNumeric", integer),
                     Leaf("id", "ID"),
-                    Many("seals", "Seal", (Leaf("number", "SequenceNumeric", integer), Leaf("id", "ID"))),
+                    Many("seals", "Seal[ID]", (Leaf("number", "SequenceNumeric", integer), Leaf("id", "ID"))),
                 ),
             ),
         ),

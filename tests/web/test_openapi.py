@@ -25,7 +25,10 @@ HOOKS = """
 import schemathesis
 
 
-@schemathesis.serializer("application/x-ndjson")
+@schemathesis.serializer(
+    "application/x-ndjson", "application/pdf", "image/jpeg", "image/png", "application/edifact", "text/csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+)
 def lines(ctx, value):
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
 """

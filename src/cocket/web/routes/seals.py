@@ -33,13 +33,13 @@ def seals(
     q: Text = None,
     state: Annotated[models_file.SealState | None, Query(description="of the seal's machine")] = None,
 ) -> Response:
-    """By id."""
+    """By id, each with its state and the movement that it is on."""
     rows, following = service.file.seals.page(q, state, limit, cursor)
     return answers.page(rows, following)
 
 
 @router.get(
-    "/seals/summary",
+    "/seal-stock",
     tags=["seals"],
     summary="How many seals are in each state",
     response_model=models_file.SealSummary,

@@ -35,7 +35,9 @@ describe('the catalogue', () => {
 
   it('holds no message that nothing shows', () => {
     const all = files.map((file) => file.text).join('\n');
-    const families = [...all.matchAll(/[`']([\w-]+(?:\.[\w-]+)*)\.\$\{/g)].map((found) => `${found[1]}.`);
+    const families = [/[`']([\w-]+(?:\.[\w-]+)*)\.\$\{/g, /\bword\(\s*'(\w+)'/g].flatMap((form) =>
+      [...all.matchAll(form)].map((found) => `${found[1]}.`),
+    );
     const dead = Object.keys(en).filter(
       (key) =>
         !all.includes(`'${key}'`) &&

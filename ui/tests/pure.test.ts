@@ -85,7 +85,7 @@ describe('addresses', () => {
     expect(parseRoute('/')).toEqual({ page: 'live', alert: null, vehicle: null });
     const link = new URL(to.live({ alert: 'a&b' }), 'http://x');
     expect(parseRoute(link.pathname, link.search)).toMatchObject({ alert: 'a&b' });
-    expect(parseRoute(new URL(to.movement('26CN/1 é'), 'http://x').pathname)).toEqual({ page: 'movement', mrn: '26CN/1 é' });
+    expect(parseRoute(new URL(to.movement('26CN/1 é'), 'http://x').pathname)).toEqual({ page: 'movement', mrn: '26CN/1 é', known: null });
     expect(parseRoute('/devices/D-1')).toEqual({ page: 'device', id: 'D-1' });
     const held = new URL(to.quarantine(7, 'D 1'), 'http://x');
     expect(parseRoute(held.pathname, held.search)).toEqual({ page: 'quarantine', id: '7', device: 'D 1' });

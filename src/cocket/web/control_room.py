@@ -22,6 +22,9 @@ it. Then load this page again.
 <p>The doors are open meanwhile: <a href="/api/docs">/api/docs</a> lists them.
 </html>"""
 
+_CAMERA: Final = "camera=(self), geolocation=(), microphone=()"
+"""Pages read codes with the camera, in the browser; the API keeps all of it shut."""
+
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("application/manifest+json", ".webmanifest")
 
@@ -60,11 +63,11 @@ class ControlRoom:
             raise HTTPException(404)
         name = path.strip("/")
         file = self._file(name)
-        if file is None and "." in name.rpartition("/")[2]:
+        if file is None and _is_file_name(name):
             raise HTTPException(404)
         if request.method not in {"GET", "HEAD"}:
             raise HTTPException(405)
-        headers = {"content-security-policy": self._policy}
+        headers = {"content-security-policy": self._policy, "permissions-policy": _CAMERA}
         if file is not None and name.startswith("assets/"):
             return FileResponse(file, headers={"cache-control": "public, max-age=31536000, immutable"})
         index = self._root / "index.html"
@@ -78,3 +81,9 @@ class ControlRoom:
             return None
         file = (self._root / name).resolve()
         return file if file.is_relative_to(self._root.resolve()) and file.is_file() else None
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether an address that no file answers asked for one: below a page's folder a dot is part of a seal's or a document's name."""
+    parts = name.split("/")
+    return ".." in parts or ("." in name and (len(parts) == 1 or parts[0] == "assets"))

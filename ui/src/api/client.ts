@@ -24,13 +24,21 @@ import type {
 
 export const BASE = '/api/v1';
 
+export interface Fault {
+  path?: string;
+  rule?: string;
+  detail?: string;
+}
+
 /** The server answered, and said no: an RFC 9457 problem document, or what could be read of one. */
 export class ApiProblem extends Error {
   constructor(
     readonly status: number,
     readonly title: string,
     readonly detail: string,
-    readonly errors: { path?: string; rule?: string; detail?: string }[] = [],
+    readonly errors: Fault[] = [],
+    /** Members of the document beyond the standard's, such as what is allowed instead. */
+    readonly more: Record<string, unknown> = {},
   ) {
     super(detail || title);
     this.name = 'ApiProblem';
@@ -59,6 +67,8 @@ export function withQuery(path: string, query: Query): string {
 }
 
 const ANSWER_WITHIN_MS = 20_000;
+/** A file over a slow line takes longer to send than a question. */
+const SENT_WITHIN_MS = 180_000;
 
 async function problemOf(response: Response): Promise<ApiProblem> {
   let body: unknown = null;
@@ -74,25 +84,31 @@ async function problemOf(response: Response): Promise<ApiProblem> {
     found.title ?? `HTTP ${response.status}`,
     detail,
     found.errors ?? [],
+    found as Record<string, unknown>,
   );
 }
 
-/** One request. Raises ApiProblem when the server refused, NoAnswer when it did not answer. */
-export async function request<T>(
-  path: string,
-  options: { method?: string; body?: unknown; signal?: AbortSignal } = {},
-): Promise<T> {
-  const patience = AbortSignal.timeout(ANSWER_WITHIN_MS);
+export interface Asked {
+  method?: string;
+  body?: unknown;
+  /** Bytes as they are, instead of a JSON body. */
+  raw?: Blob;
+  signal?: AbortSignal | undefined;
+}
+
+/** One request and its status. Raises ApiProblem when the server refused, NoAnswer when it did not answer. */
+export async function ask<T>(path: string, options: Asked = {}): Promise<{ status: number; body: T }> {
+  const patience = AbortSignal.timeout(options.raw ? SENT_WITHIN_MS : ANSWER_WITHIN_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, patience]) : patience;
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (options.raw) headers['content-type'] = options.raw.type || 'application/octet-stream';
+  else if (options.body !== undefined) headers['content-type'] = 'application/json';
   let response: Response;
   try {
     response = await fetch(BASE + path, {
       method: options.method ?? 'GET',
-      headers: {
-        accept: 'application/json',
-        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      body: options.body === undefined ? null : JSON.stringify(options.body),
+      headers,
+      body: options.raw ?? (options.body === undefined ? null : JSON.stringify(options.body)),
       signal,
     });
   } catch (error) {
@@ -100,13 +116,17 @@ export async function request<T>(
     throw new NoAnswer(error);
   }
   if (!response.ok) throw await problemOf(response);
+  if (response.status === 204) return { status: 204, body: undefined as T };
   try {
-    return (await response.json()) as T;
+    return { status: response.status, body: (await response.json()) as T };
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new NoAnswer(error);
   }
 }
+
+export const request = async <T>(path: string, options: Asked = {}): Promise<T> =>
+  (await ask<T>(path, options)).body;
 
 const part = encodeURIComponent;
 
@@ -139,8 +159,8 @@ export const api = {
     request<Alert>(`/alerts/${part(id)}`, { method: 'PATCH', body: patch }),
   movements: (query: Query, signal?: AbortSignal) =>
     request<Page<MovementSummary>>(withQuery('/movements', query), { signal }),
-  movement: (mrn: string, signal?: AbortSignal) =>
-    request<MovementDetail>(`/movements/${part(mrn)}`, { signal }),
+  movement: (mrn: string, known: string | null, signal?: AbortSignal) =>
+    request<MovementDetail>(withQuery(`/movements/${part(mrn)}`, { as_known_at: known }), { signal }),
   track: (mrn: string, maxPoints: number, signal?: AbortSignal) =>
     request<Track>(
       withQuery(`/movements/${part(mrn)}/track`, { max_points: maxPoints, format: 'geojson' }),

@@ -1,4 +1,5 @@
 /** The words of the HTTP contract, version 1. Units are in the names; unknown is null, never 0. */
+import type { MovementFile } from './customs-types';
 
 export type Severity = 'info' | 'warn' | 'high' | 'critical';
 export type AlertState =
@@ -157,6 +158,8 @@ export interface Movement {
 }
 
 export interface MovementSummary extends Movement {
+  state: string | null;
+  since: string | null;
   equipment: string[];
   devices: string[];
   open_alerts: number;
@@ -175,7 +178,7 @@ export interface Binding {
   flags?: string[] | null;
 }
 
-export interface MovementDetail extends Movement {
+export interface MovementDetail extends Movement, MovementFile {
   bindings: Binding[];
   open_alerts: number;
   last: LastPosition[] | LastPosition | null;

@@ -113,3 +113,12 @@ export function withNamedUnit(
       return unit ? measured(value, unit, locale, 2) : number(value, locale, 2);
   }
 }
+
+/** A file's size: bytes, then kB and MB of a thousand each. */
+export function size(bytes: number, locale: string): string {
+  if (bytes < 1_000) return `${number(bytes, locale)}${NARROW}${locale.startsWith('fr') ? 'o' : 'B'}`;
+  const unit = locale.startsWith('fr') ? 'o' : 'B';
+  return bytes < 1e6
+    ? `${number(bytes / 1e3, locale, bytes < 1e4 ? 1 : 0)}${NARROW}k${unit}`
+    : `${number(bytes / 1e6, locale, 1)}${NARROW}M${unit}`;
+}

@@ -2,7 +2,17 @@ export type Route =
   | { page: 'live'; alert: string | null; vehicle: string | null }
   | { page: 'alerts'; alert: string | null }
   | { page: 'movements' }
-  | { page: 'movement'; mrn: string }
+  | { page: 'movement'; mrn: string; known: string | null }
+  | { page: 'documents' }
+  | { page: 'document'; id: string }
+  | { page: 'seals' }
+  | { page: 'seal'; id: string }
+  | { page: 'guarantees' }
+  | { page: 'guarantee'; grn: string }
+  | { page: 'enquiries' }
+  | { page: 'scan' }
+  | { page: 'check' }
+  | { page: 'trip'; token: string }
   | { page: 'device'; id: string }
   | { page: 'quarantine'; id: string | null; device: string | null }
   | { page: 'gateway' }
@@ -19,7 +29,19 @@ export function parseRoute(path: string, search = ''): Route {
     case 'alerts':
       return { page: 'alerts', alert: rest || null };
     case 'movements':
-      return rest ? { page: 'movement', mrn: rest } : { page: 'movements' };
+      return rest ? { page: 'movement', mrn: rest, known: query.get('known') } : { page: 'movements' };
+    case 'documents':
+      return rest ? { page: 'document', id: rest } : { page: 'documents' };
+    case 'seals':
+      return rest ? { page: 'seal', id: rest } : { page: 'seals' };
+    case 'guarantees':
+      return rest ? { page: 'guarantee', grn: rest } : { page: 'guarantees' };
+    case 'enquiries':
+    case 'scan':
+    case 'check':
+      return rest ? { page: 'lost', path } : { page: head };
+    case 'trip':
+      return rest ? { page: 'trip', token: rest } : { page: 'lost', path };
     case 'devices':
       return rest ? { page: 'device', id: rest } : { page: 'lost', path };
     case 'quarantine':
@@ -45,7 +67,17 @@ export const to = {
   },
   alerts: (id?: string | null) => (id ? `/alerts/${part(id)}` : '/alerts'),
   movements: () => '/movements',
-  movement: (mrn: string) => `/movements/${part(mrn)}`,
+  movement: (mrn: string, known?: string | null) =>
+    `/movements/${part(mrn)}${known ? `?known=${part(known)}` : ''}`,
+  documents: () => '/documents',
+  document: (id: string) => `/documents/${part(id)}`,
+  seals: () => '/seals',
+  seal: (id: string) => `/seals/${part(id)}`,
+  guarantees: () => '/guarantees',
+  guarantee: (grn: string) => `/guarantees/${part(grn)}`,
+  enquiries: () => '/enquiries',
+  scan: () => '/scan',
+  check: () => '/check',
   device: (id: string) => `/devices/${part(id)}`,
   quarantine: (id?: string | number | null, device?: string | null) =>
     (id === undefined || id === null ? '/quarantine' : `/quarantine/${part(String(id))}`) +
@@ -53,3 +85,10 @@ export const to = {
   gateway: () => '/gateway',
   about: () => '/about',
 };
+
+/** Who a page is for. A visitor's page shows nothing of the control room, and asks nothing of its doors. */
+export type Audience = 'room' | 'gate' | 'visitor';
+export function audienceOf(route: Route): Audience {
+  if (route.page === 'check' || route.page === 'trip') return 'visitor';
+  return route.page === 'scan' ? 'gate' : 'room';
+}

@@ -96,7 +96,12 @@ class Desk {
     return here;
   });
 
+  #started = false;
+
+  /** Once, however often the control room is entered. */
   start(): void {
+    if (this.#started) return;
+    this.#started = true;
     addEventListener('offline', () => this.#stream.interrupt());
     addEventListener('online', () => {
       this.#stream.restart();

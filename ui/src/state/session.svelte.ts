@@ -1,6 +1,6 @@
 import type { Alert } from '../api/types';
 import { alertSentence, codeName } from '../i18n/sentence';
-import { LOCALES, message, type Locale, type MessageKey, type Params } from '../i18n/message';
+import { isKey, LOCALES, message, type Locale, type MessageKey, type Params } from '../i18n/message';
 
 export type Theme = 'dark' | 'light';
 
@@ -69,3 +69,10 @@ export const t = (key: MessageKey, params?: Params): string =>
   message(session.locale, key, params);
 export const kind = (code: string): string => codeName(session.locale, code);
 export const sentence = (alert: Alert): string => alertSentence(session.locale, alert);
+
+/** The words for one value of a family (`movementState.armed`); one that this page does not know reads as it is named. */
+export function word(family: string, code: string | null | undefined): string {
+  if (!code) return t('common.unknown');
+  const key = `${family}.${code}`;
+  return isKey(key) ? t(key) : code.replaceAll(/[-_]/g, ' ');
+}

@@ -19,7 +19,17 @@ class World {
   trouble = $state.raw<Error | null>(null);
   #again: ReturnType<typeof setTimeout> | null = null;
 
-  async start(): Promise<void> {
+  #started = false;
+
+  /** Once, however often the control room is entered. */
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    void this.again();
+  }
+
+  /** Reads now, and from then on again and again. */
+  async again(): Promise<void> {
     try {
       const health = await api.health();
       clock.configure(health.clock.kind, health.clock.speed);
@@ -29,12 +39,12 @@ class World {
       if (health.demo && !this.#following) void this.#followDemo();
       await this.readMap();
       const known = this.corridors.features.length || this.zones.features.length;
-      setTimeout(() => void this.start(), known ? AGAIN_MS : SOON_MS);
+      setTimeout(() => void this.again(), known ? AGAIN_MS : SOON_MS);
     } catch (error) {
       this.trouble = error instanceof Error ? error : new Error(String(error));
       this.#again ??= setTimeout(() => {
         this.#again = null;
-        void this.start();
+        void this.again();
       }, 4_000);
     }
   }

@@ -1,0 +1,43 @@
+import type { map as wanted } from '../en/map';
+
+export const map: Record<keyof typeof wanted, string> = {
+  'state.normal': 'Normal',
+  'state.info': 'Information',
+  'state.warn': 'Avertissement',
+  'state.high': 'Élevé',
+  'state.critical': 'Critique',
+  'state.silent': 'Muet',
+  'state.ended': 'Terminé',
+
+  'map.label': 'Carte des véhicules en mouvement',
+  'map.legend': 'Sur la carte',
+  'map.layers': 'Couches',
+  'map.zones': 'Zones',
+  'map.corridors': 'Corridors',
+  'map.offices': 'Bureaux de douane',
+  'map.labels': 'Noms',
+  'map.zoomIn': 'Agrandir',
+  'map.zoomOut': 'Réduire',
+  'map.home': 'Tout afficher',
+  'map.inView': '{n|1 véhicule visible|{n} véhicules visibles}',
+  'map.clustered': 'groupés ; agrandir pour les voir un à un',
+  'map.none': 'Aucun véhicule visible',
+  'map.scale': 'Échelle',
+  'map.failed': 'La carte ne peut être dessinée ici : {detail}',
+  'map.coarse': 'Contours : Natural Earth, 1:10 millions',
+  'map.corridorName': 'Corridor {name}',
+
+  'zone.departure': 'Départ',
+  'zone.destination': 'Destination',
+  'zone.approved-stop': 'Arrêt agréé',
+  'zone.restricted': 'Zone interdite',
+  'zone.unlock-permitted': 'Ouverture permise',
+  'zone.dead-zone': 'Zone blanche',
+  'zone.office': 'Bureau',
+
+  'vehicle.title': 'Véhicule',
+  'vehicle.follow': 'Suivre',
+  'vehicle.openMovement': 'Ouvrir le mouvement',
+  'vehicle.openDevice': 'Ouvrir l’appareil',
+  'vehicle.lastSeen': 'Dernière observation',
+};

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from lxml import etree
 from tests.customs.formats.documents import at, document, leaves, says
-from tests.customs.formats.xsds import FOLDER, NCTS, folder, ncts_xsd, needs_xsds
+from tests.customs.formats.xsds import FOLDER, NCTS, folder, judges, mutants, ncts_xsd, needs_xsds
 
-from cocket.core.errors import Refused
+from cocket.core.errors import Fault, Refused
 from cocket.customs.formats import ncts, recognise, schema
 from cocket.customs.formats.ncts_parts import latitude, longitude
 from cocket.customs.formats.reading import Read
@@ -460,3 +460,31 @@ def test_a_message_in_utf16_is_recognised_and_one_of_another_system_is_named() -
     with pytest.raises(Refused) as refused:
         recognise.read(text.replace("CC028C", "CC599C").encode())
     assert refused.value.faults[0].rule == "unknown-kind"
+
+
+@needs_xsds
+def test_a_damaged_document_is_refused_or_read_whole_as_the_xsd_says() -> None:
+    """Samples of both standards with random damage: refused with paths where the real XSD refuses, else read whole."""
+    outcomes = Counter()
+    for what, root in mutants(20241106, 400):
+        standard, *cancellation = [theirs.validate(root) for theirs, _ in judges(root)]
+        found, faults = outcome(root)
+        if found is None:
+            rules = {fault.rule for fault in faults}
+            # What no XSD says: two numbers, a day that the calendar lacks; and a cancellation has an XSD of its own.
+            beyond = rules <= {"value", "two-references"} or (cancellation and not cancellation[0])
+            assert rules, what
+            assert beyond or not standard, what
+        else:
+            assert standard, what
+            as_customs(found.value)
+            assert set(found.taken) | {p for p, _, _ in found.raw} == set(leaves(root)), what
+        outcomes[found is None] += 1
+    assert min(outcomes.values()) > 50
+
+
+def outcome(root: etree._Element) -> tuple[Read | None, list[Fault]]:
+    try:
+        return read(root), []
+    except Refused as error:
+        return None, error.faults

@@ -24,7 +24,7 @@ from tests.customs.formats.xsds import (
 )
 
 from cocket.customs.formats import schema, schema_compile
-from cocket.customs.formats.datatypes import BUILT_IN, Pattern, SimpleType
+from cocket.customs.formats.datatypes import BUILT_IN, SPACE, Pattern, SimpleType
 from cocket.customs.formats.xmltree import parse
 
 
@@ -140,6 +140,9 @@ def simple_disagreements(seed: int, each: int) -> list[str]:
         values = [v for w, v in case.facets if w == "enumeration"]
         many = each * 10 if case.namespace == "urn:own" else each
         for text in texts(rng, case.base, values, many):
+            if case.namespace == "urn:own" and "date" in case.base:
+                # libxml2 does not collapse white space around a date whose type has no facets; XSD 1.0 does (3.2.7.1, 4.3.6)
+                text = text.strip(SPACE)  # noqa: PLW2901
             theirs = case.accepts(text)
             right += theirs
             wrong += not theirs

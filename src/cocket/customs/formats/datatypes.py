@@ -1,7 +1,7 @@
 """The simple types of XML Schema: whether a text is a value of one, and if not, which rule it breaks, in words.
 
 Follows XML Schema part 2, second edition (XSD 1.0): white space is replaced or collapsed first, as the type says; then
-the lexical rules of the built-in type, every pattern, the enumeration, lengths (in characters), bounds and digits.
+the lexical rules of the built-in type, the enumeration, lengths (in characters), every pattern, bounds and digits.
 ``SimpleType.fault`` gives None or (rule, words); rules are ``empty``, ``type``, ``pattern``, ``enumeration``, ``length``,
 ``range`` and ``digits``.
 
@@ -115,7 +115,16 @@ _KNOWN: Final = {
     r"[+-]?((0?[0-9]?|1[0-7])[0-9]\.[0-9]{5,7}|180.000000?0?)": "a longitude in degrees with 5 to 7 decimals, as 2.29448",
     "[A-Z]{2}[A-Z0-9]{6}": "a customs office: 2 capital letters (the country) and 6 capital letters or digits",
     "[A-Z]{2}[!-~]{1,15}": "2 capital letters (the country) and 1 to 15 printable characters without spaces",
-    "([0-1][0-9]|[2][0-4])[A-Z]{2}[A-Z0-9]{13}[0-9]|([2][4-9]|[3-9][0-9])[A-Z]{2}[A-Z0-9]{12}[J-M][0-9]": "",
+    "(([0-1][0-9]|[2][0-4])[A-Z]{2}[A-Z0-9]{13}[0-9])|(([2][4-9]|[3-9][0-9])[A-Z]{2}[A-Z0-9]{12}[J-M][0-9])": (
+        "an MRN of a transit: 2 digits (the year), 2 capital letters (the country), 14 capital letters and digits of which "
+        "the last is a digit, and from year 25 on the last but one is J, K, L or M"
+    ),
+    "[1-9][0-9]{0,4}": "a whole number from 1 to 99999, without zeros before it",
+    "[1-9][0-9]{0,2}|[1][0-9]{3}": "a whole number from 1 to 1999, without zeros before it",
+    "(0|[1-9][0-9]{0,3})": "a whole number from 0 to 9999, without zeros before it",
+    "(0|[1-9][0-9]{0,7})": "a whole number from 0 to 99999999, without zeros before it",
+    r"(0|[1-9]\d*)(\.\d+)?": "a number as 0.5 or 1234.56, without sign and without zeros before it",
+    r"([1-9]\d*(\.\d+)?)|(0\.\d*[1-9]\d*)": "a number above zero as 0.5 or 1234.56, without zeros before it",
 }
 
 
@@ -197,10 +206,6 @@ class SimpleType:
             return (
                 "enumeration" if text else "empty"
             ), f"{_shown(text)} is not one of {_listed(list(self._values))}"
-        for pattern in self._patterns:
-            if not pattern.match(text):
-                expected = "; and ".join(p.words for p in self._patterns)
-                return ("pattern" if text else "empty"), f"{_shown(text)} does not fit: {expected}"
         if self._lengths is not None:
             low, high = self._lengths
             if len(text) < low or (high is not None and len(text) > high):
@@ -210,6 +215,10 @@ class SimpleType:
                 return (
                     "length" if text else "empty"
                 ), f"{_shown(text)} has {len(text)} characters, and {wanted} are allowed"
+        for pattern in self._patterns:
+            if not pattern.match(text):
+                expected = "; and ".join(p.words for p in self._patterns)
+                return ("pattern" if text else "empty"), f"{_shown(text)} does not fit: {expected}"
         return self._number_fault(text)
 
     def _number_fault(self, text: str) -> tuple[str, str] | None:

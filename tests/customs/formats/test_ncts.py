@@ -496,3 +496,12 @@ def test_the_page_names_every_message_and_what_it_is() -> None:
     rows = dict(re.findall(r"^\| (CC\w+) \| .*? \| (\w+) \|$", page, re.MULTILINE))
     assert rows == {code: function for code, (function, _) in ncts.MESSAGES.items()}
     assert {code for code in ncts.MESSAGES if re.search(rf"\| {code} \|.*no XSD", page)} == ncts.WITHOUT_XSD
+
+
+def test_a_number_repeated_without_end_is_refused_at_once() -> None:
+    many = "".join(f"<MRN>24FR{n:013d}J</MRN>" for n in range(50_000))
+    text = etree.tostring(made("CC028C"), encoding="unicode").replace("<MRN>", f"{many}<MRN>", 1)
+    with pytest.raises(Refused) as refused:
+        recognise.read(text.encode())
+    assert refused.value.faults[0].rule == "two-references"
+    assert len(refused.value.faults) < 200

@@ -74,6 +74,8 @@ MESSAGES: Final = {
 
 WITHOUT_XSD: Final = frozenset({"CC140C", "CC141C"})
 
+_FEW: Final = 8
+"""So many repeats of what may stand once are told; naming the place of each costs a look at all."""
 _MOST_COPIES: Final = 100_000
 """Values that handing out equipment may write: more comes only of a document that is made to be large."""
 
@@ -231,7 +233,7 @@ class NctsReader:
             raise refuse([Fault(f"/{code}", "unknown-kind", detail)], code)
         # Two MRNs break the XSD too; what is wrong with them is said first, in words.
         mrns = (*root.findall("TransitOperation/MRN"), *root.findall("Header/MRN"))
-        faults = checks.one_reference((where(mrn), (mrn.text or "").strip()) for mrn in mrns)
+        faults = checks.one_reference((where(mrn), (mrn.text or "").strip()) for mrn in mrns[:_FEW])
         faults += _enquiry_faults(root) if code in WITHOUT_XSD else schema.ncts().validate(root)
         if faults:
             raise refuse(faults, code)
@@ -367,7 +369,7 @@ def _enquiry_faults(root: etree._Element) -> Iterator[Fault]:
         found = root.findall(source)
         if needed and not found:
             yield Fault(f"/{code}/{source}", "missing", f"{source} is missing")
-        for n, element in enumerate(found):
+        for n, element in enumerate(found[:_FEW]):
             said = (element.text or "").strip()
             if n:
                 yield Fault(where(element), "too-many", f"{source} may stand once")

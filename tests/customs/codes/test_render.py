@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 import zxingcpp
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
@@ -31,9 +31,13 @@ def test_a_qr_code_is_read_as_it_was_meant(text) -> None:
 
 @given(st.integers(0, 2**60 - 1))
 @settings(max_examples=30)
+@example(number=shortcode.read("B72BG4P4H4KN3"))
 def test_a_bar_code_is_read_as_it_was_meant(number) -> None:
+    """One in a thousand is read a second time and wrongly (`B7(BG4P4H7KN3`): the short code's own check finds it."""
     short = shortcode.of(number)
-    assert read(render.bars_png(short)) == [("Code128", short)]
+    first, *others = read(render.bars_png(short))
+    assert first == ("Code128", short)
+    assert all(shortcode.read(text) is None for _, text in others)
 
 
 def test_a_printed_and_photographed_code_is_read() -> None:

@@ -8,6 +8,7 @@ import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { make } from './fake-customs.mjs';
 
 const argument = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -256,7 +257,7 @@ const summary = (m) => {
   const row = rowOf(m, nowMs());
   const mine = [...alerts.values()].filter((a) => a.mrn === m.mrn && a.state !== 'closed');
   return {
-    ...movement(m), equipment: [m.equipment], devices: [m.device], open_alerts: mine.length,
+    ...movement(m), ...file.standing(m), equipment: [m.equipment], devices: [m.device], open_alerts: mine.length,
     worst: mine.map((a) => a.severity).sort((a, b) => RANK[b] - RANK[a])[0] ?? null,
     last: { observed_at: iso(row[7]), lat_deg: row[2], lon_deg: row[3], speed_mps: row[5], course_deg: row[4], locked: true, battery_pct: Math.round(m.battery) },
   };
@@ -291,16 +292,19 @@ const json = (res, body, status = 200) => {
   res.end(JSON.stringify(body));
 };
 const problem = (res, status, title, detail) => json(res, { type: 'about:blank', title, status, detail }, status);
-const bodyOf = async (req) => {
+const bytesOf = async (req) => {
   const parts = [];
   for await (const part of req) parts.push(part);
-  return parts.length ? JSON.parse(Buffer.concat(parts).toString()) : {};
+  return Buffer.concat(parts);
 };
+const bodyOf = async (req) => JSON.parse((await bytesOf(req)).toString() || '{}');
 const paged = (items, query) => {
   const limit = Number(query.get('limit') ?? 100);
   const from = Number(query.get('cursor') ?? 0);
   return { items: items.slice(from, from + limit), next: from + limit < items.length ? String(from + limit) : null };
 };
+
+const file = make({ movements, nowMs, iso, json, problem, paged, bytesOf, random });
 
 function stream(req, res, query) {
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
@@ -388,16 +392,17 @@ async function apiCall(req, res, url) {
     change(alert, patch, nowMs());
     return json(res, listed(alert));
   }
+  if ((await file.answer(req, res, path, parts, query)) !== false) return;
   if (path === '/movements') {
     const q = (query.get('q') ?? '').toLowerCase();
-    const rows = movements.filter((m) => !q || `${m.mrn} ${m.equipment} ${m.device}`.toLowerCase().includes(q)).filter((m) => !query.has('open') || (query.get('open') === 'true') !== m.ended).map(summary);
+    const rows = movements.filter((m) => !q || `${m.mrn} ${m.equipment} ${m.device}`.toLowerCase().includes(q)).filter((m) => !query.has('open') || (query.get('open') === 'true') !== m.ended).map(summary).filter((m) => !query.get('state') || m.state === query.get('state'));
     return json(res, paged(rows, query));
   }
   if (parts[0] === 'movements') {
     const m = movements.find((one) => one.mrn === parts[1]);
     if (!m) return problem(res, 404, 'Not found', `No movement ${parts[1]}.`);
     if (parts[2] === 'track') return json(res, trackOf(m, Number(query.get('max_points') ?? 2_000)));
-    return json(res, { ...movement(m), bindings: [bindingOf(m)], open_alerts: summary(m).open_alerts, last: [{ ...observation(m, nowMs()) }] });
+    return json(res, { ...movement(m), ...file.detail(m), bindings: [bindingOf(m)], open_alerts: summary(m).open_alerts, last: [{ ...observation(m, nowMs()) }] });
   }
   if (path === '/gateway') return json(res, { doors: ['tcp 127.0.0.1:5014 jt701', 'mqtt 127.0.0.1:1883'], connections: movements.length, devices_connected: movements.length, rows_waiting: 0, failing: null, mapping_faults: [], events: { connected: movements.length }, frames: { jt701: { observed: stats().observations, silent: 40, rejected: 3 } } });
   if (path === '/protocols') return json(res, { items: [{ name: 'jt701', title: 'JT701 e-seals', commands: { unlock: { doc: 'open the lock', parameters: { password: "the lock's password, six digits" }, two_persons: true } } }] });

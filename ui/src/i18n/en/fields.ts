@@ -10,7 +10,7 @@ export const fields = {
   'field.arrival_at': 'Expected arrival',
   'field.arrived_at': 'Arrived',
   'field.arrives_at': 'Arrives',
-  'field.assessed_at': 'Assessed',
+  'field.assessed': 'Assessed',
   'field.at': 'At',
   'field.authorisation': 'Authorisation',
   'field.base': 'Base',

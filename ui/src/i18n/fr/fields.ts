@@ -12,7 +12,7 @@ export const fields: Record<keyof typeof wanted, string> = {
   'field.arrival_at': 'Arrivée prévue',
   'field.arrived_at': 'Arrivé',
   'field.arrives_at': 'Arrive',
-  'field.assessed_at': 'Liquidée',
+  'field.assessed': 'Liquidée',
   'field.at': 'Moment',
   'field.authorisation': 'Autorisation',
   'field.base': 'Assiette',

@@ -1,7 +1,7 @@
 """Base45 against RFC 9285's own examples, and its promise: one text, one reading."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocket.customs.codes.base45 import ALPHABET, decode, encode
@@ -41,6 +41,7 @@ def test_the_highest_value_is_taken_and_the_next_refused() -> None:
 
 
 @given(st.binary(max_size=400))
+@settings(deadline=None)
 def test_there_and_back(data) -> None:
     text = encode(data)
     assert decode(text) == data
@@ -49,6 +50,7 @@ def test_there_and_back(data) -> None:
 
 
 @given(st.text(ALPHABET, max_size=60))
+@settings(deadline=None)
 def test_a_text_has_no_second_spelling(text) -> None:
     try:
         data = decode(text)

@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocket.customs.codes.intervals import (
@@ -40,6 +40,7 @@ def test_the_table_is_this_one_and_no_other() -> None:
 
 
 @given(events)
+@settings(deadline=None)
 def test_runs_are_what_each_stamp_lived_through(wanted) -> None:
     oracle = dict.fromkeys(range(FIRST, LAST + 1), ISSUED)
     happened = []

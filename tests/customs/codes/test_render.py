@@ -24,13 +24,13 @@ def read(png: bytes) -> list[tuple[str, str]]:
 
 
 @given(texts)
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 def test_a_qr_code_is_read_as_it_was_meant(text) -> None:
     assert read(render.qr_png(text)) == [("QRCode", text)]
 
 
 @given(st.integers(0, 2**60 - 1))
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @example(number=shortcode.read("B72BG4P4H4KN3"))
 def test_a_bar_code_is_read_as_it_was_meant(number) -> None:
     """One in a thousand is read a second time and wrongly (`B7(BG4P4H7KN3`): the short code's own check finds it."""

@@ -364,7 +364,7 @@ def test_two_gates_at_once(desk, mrn) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(CHAIN), st.sampled_from(["issue", "scan", "void"])), max_size=25))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_way_leads_past_a_step(desk, steps) -> None:
     """Against an oracle of three lines: a step is done if its code was scanned while the one before was done."""
     chain_mrn = f"HYP{next(_numbers)}"

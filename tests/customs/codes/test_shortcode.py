@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocket.customs.codes.shortcode import ALPHABET, BITS, LENGTH, fresh, of, read, shown
@@ -11,6 +11,7 @@ numbers = st.integers(0, 2**BITS - 1)
 
 
 @given(numbers)
+@settings(deadline=None)
 def test_there_and_back_as_people_type_it(number) -> None:
     short = of(number)
     assert len(short) == LENGTH
@@ -21,6 +22,7 @@ def test_there_and_back_as_people_type_it(number) -> None:
 
 
 @given(numbers)
+@settings(deadline=None)
 def test_every_wrong_character_is_found(number) -> None:
     short = of(number)
     for i, right in enumerate(short):
@@ -30,6 +32,7 @@ def test_every_wrong_character_is_found(number) -> None:
 
 
 @given(numbers)
+@settings(deadline=None)
 def test_every_exchange_of_two_is_found(number) -> None:
     short = of(number)
     for i, j in combinations(range(LENGTH), 2):

@@ -8,7 +8,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocket.core.errors import Malformed
@@ -157,6 +157,7 @@ stamps = st.builds(Stamp, st.integers(1, 2**53 - 1), words, st.none() | seconds.
 
 
 @given(codes | stamps)
+@settings(deadline=None)
 def test_there_and_back(claims) -> None:
     text = sign(claims, KEY)
     assert len(text) <= MOST_CHARACTERS
@@ -263,6 +264,7 @@ def test_what_our_key_signed_and_is_no_code_is_refused(signed) -> None:
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_every_changed_character_is_refused(data) -> None:
     text = data.draw(st.sampled_from([TEXT, STAMP]))
     i = data.draw(st.integers(0, len(text) - 1))
@@ -286,6 +288,7 @@ def test_every_place_of_a_text_counts() -> None:
 
 
 @given(st.text(max_size=300) | st.text(base45.ALPHABET, max_size=400).map("CKT1:".__add__))
+@settings(deadline=None)
 def test_whatever_is_read_has_an_answer(text) -> None:
     verdict = verify(text, ring(KEY), NOW)
     assert verdict.claims is None
@@ -293,6 +296,7 @@ def test_whatever_is_read_has_an_answer(text) -> None:
 
 
 @given(st.binary(max_size=400))
+@settings(deadline=None)
 def test_whatever_bytes_have_an_answer(data) -> None:
     assert verify(again(bytes.fromhex("d2844da201270448") + data), ring(KEY), NOW).claims is None
 

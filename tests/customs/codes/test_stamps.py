@@ -376,7 +376,7 @@ def test_of_a_forgery_no_number_is_kept(desk, stamps) -> None:
         st.tuples(st.sampled_from(sorted(TRANSITIONS)), st.integers(0, 4), st.integers(0, 4)), max_size=8
     )
 )
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_check_sees_the_state_that_the_range_shows(desk, wanted) -> None:
     """The newest event over one stamp, as the check asks for it, against the fold of all."""
     stamps = desk.issue(NewRange("Rum", "Other Ltd", 5, next(_starts)), by="amina")

@@ -28,6 +28,7 @@ from cocket.customs.formats import checks
 from cocket.customs.formats.asycuda_boxes import SLASHED, SUPPLEMENTARY, rules
 from cocket.customs.formats.elements import node_of
 from cocket.customs.formats.mapping import Mapped, Node, apply
+from cocket.customs.formats.moving import move
 from cocket.customs.formats.reading import Read, refuse
 from cocket.customs.formats.xmltree import parse
 
@@ -195,12 +196,8 @@ def _seal_the_container(consignment: dict[str, Any], mapped: Mapped) -> None:
         return
     at = next(n for n, e in enumerate(equipment) if e.get("id"))
     space = equipment.pop()
-    old, new = f"/consignments/0/equipment/{spaces[0]}/", f"/consignments/0/equipment/{at}/"
+    old, new = f"/consignments/0/equipment/{spaces[0]}", f"/consignments/0/equipment/{at}"
     for name in ("seal_count", "seals"):
         if name in space:
             equipment[at][name] = space[name]
-    for pointer in [p for p in mapped.origins if p.startswith(old)]:
-        mapped.origins[new + pointer.removeprefix(old)] = mapped.origins.pop(pointer)
-    for path, pointer in mapped.taken.items():
-        if pointer.startswith(old):
-            mapped.taken[path] = new + pointer.removeprefix(old)
+    move(mapped, {old: [new]})

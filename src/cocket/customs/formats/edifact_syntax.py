@@ -51,6 +51,7 @@ _NO_RELEASE: Final = "\ufdd0"
 _TAG: Final = re.compile(r"[A-Z]{3}")
 _START: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(UNA.{6}\s*UNB|UNB|UNH)", re.DOTALL)
 _UNB: Final = re.compile(rb"UNB.([A-Z]{4})")
+_BLANK: Final = " \t\r\n\x1a"
 _PARSER: Final = Parser()
 _WHAT: Final = "the EDIFACT interchange"
 
@@ -119,7 +120,7 @@ def _fail(path: str, rule: str, detail: str) -> NoReturn:
 
 def _decoded(data: bytes, found: Interchange) -> tuple[str, Characters]:
     """The text from UNB on, without line ends, and the characters that part it."""
-    body = data.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n\x1a")
+    body = data.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
     advice = b""
     if body.startswith(b"UNA"):
         advice, body = body[3:9], body[9:].lstrip(b" \t\r\n")
@@ -144,8 +145,9 @@ def _decoded(data: bytes, found: Interchange) -> tuple[str, Characters]:
         except UnicodeDecodeError:
             text = body.decode("iso-8859-1")
     characters = _characters(advice, body)
-    text = text.translate({ord(c): None for c in "\r\n" if c != characters.segment_terminator})
-    return text, characters
+    end = characters.segment_terminator
+    text = text.rstrip(_BLANK).translate({ord(c): None for c in "\r\n" if c != end})
+    return (f"{text}{end}" if end in _BLANK else text), characters
 
 
 def _characters(advice: bytes, body: bytes) -> Characters:

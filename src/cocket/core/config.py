@@ -175,6 +175,27 @@ class Customs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     debt_after_days: Annotated[
         Positive, Meta(description="days from the limit date until a debt is established by itself")
     ] = 210
+    acquit_needs_exit: Annotated[
+        bool, Meta(description="a transit is acquitted by its code only after a gate has read its exit")
+    ] = True
+    clean_coverage: Annotated[
+        float,
+        Meta(
+            ge=0, le=1, description="least share of a trip's time, 0 to 1, that reports cover on a clean trip"
+        ),
+    ] = 0.9
+    clean_gap_s: Annotated[
+        Seconds,
+        Meta(
+            description="longest time without a report on a clean trip, seconds; two reporting periods are always allowed"
+        ),
+    ] = 1800.0
+    clean_period_s: Annotated[
+        Seconds,
+        Meta(
+            description="reporting period, seconds, for clean trips where neither movement nor device names one"
+        ),
+    ] = 300.0
     max_document_bytes: Annotated[Positive, Meta(description="largest customs document taken, bytes")] = (
         16 * 1024 * 1024
     )
@@ -205,6 +226,33 @@ class Codes(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ] = 50
 
 
+class Gates(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Gates, phones in cabs, and links for traders."""
+
+    plate_confidence: Annotated[
+        float,
+        Meta(ge=0, le=1, description="a plate that its reader is less sure of, from 0 to 1, was not read"),
+    ] = 0.8
+    position_m: Annotated[
+        Seconds,
+        Meta(description="farthest that a device may be from a gate at which it is, m; a gate may say its own"),
+    ] = 250.0
+    position_s: Annotated[
+        Seconds, Meta(description="oldest position that identifies a vehicle at a gate, seconds")
+    ] = 120.0
+    again_s: Annotated[
+        Seconds,
+        Meta(description="seconds in which a second gate of the same kind cannot be another way out"),
+    ] = 300.0
+    alert_severity: Annotated[
+        Literal["warn", "high", "critical"],
+        Meta(description="an open alert of this severity or a worse one, or any of a seal, stops a movement"),
+    ] = "high"
+    trip_link_days: Annotated[
+        Positive, Meta(description="longest that a link for a trader may be good for, days")
+    ] = 90
+
+
 class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The control room's map."""
 
@@ -224,6 +272,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     gateway: Gateway = Gateway()
     customs: Customs = Customs()
     codes: Codes = Codes()
+    gates: Gates = Gates()
     map: Map = Map()
 
 

@@ -21,6 +21,8 @@ from cocket.customs.codes.scans import ScanDesk
 from cocket.customs.codes.stamps import StampDesk
 from cocket.customs.file import CustomsFile
 from cocket.customs.reference import ReferenceDesk
+from cocket.engine.acquitting import Acquittal
+from cocket.engine.clean_trip import CleanTrips
 from cocket.engine.compactor import Compactor
 from cocket.engine.customs_clock import CustomsClock, SelfTest
 from cocket.engine.detecting import Detecting
@@ -53,11 +55,21 @@ class Service:
         self.file.transit.checks.self_test = SelfTest(
             self.last, self._departure_zones, clock, settings.customs
         )
+        self.scans.acquitting = Acquittal(
+            self.file.transit,
+            folder.alerts,
+            self.exit_read,
+            needs_exit=settings.customs.acquit_needs_exit,
+        )
         self._customs_clock = CustomsClock(self.file.transit, self.file.seals, folder.alerts)
         self.on_reference_changed: list[Callable[[], None]] = []
         self._take_rules_file()
         self._detecting = Detecting(folder, clock, settings.detect, self.hub, DETECTORS)
         self._runner = Runner(self._detecting, folder.log, settings.detect, self._emit_tick)
+        self.clean_trips = CleanTrips(
+            folder, clock, settings.customs, self._detecting, lambda: self._runner.untaken
+        )
+        self.file.transit.checks.clean_trip = self.clean_trips.faults
         self._ingest = Ingest(folder.log, folder.seen, clock, settings.ingest, self._runner.committed)
         self._compactor = Compactor(folder, clock, settings.history, lambda: self._detecting.offset)
         self._rate = (time.monotonic(), folder.log.totals().observations, 0.0)
@@ -151,6 +163,10 @@ class Service:
         self.folder.reference.put(
             "rules", RULES_ID, rules.to_doc(), by="rules file", at_us=self.clock.now_us()
         )
+
+    def exit_read(self, mrn: str) -> bool:
+        """Whether the movement's exit was read: its exit code was accepted."""
+        return self.scans.accepted("exit", mrn)
 
     def _departure_zones(self) -> list[Any]:
         return [

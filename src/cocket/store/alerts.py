@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -282,6 +282,14 @@ class AlertStore:
                 for mrn, count, rank in connection.execute(query):
                     found[mrn] = (count, SEVERITIES[rank])
         return found
+
+    def open_on(self, mrn: str, connection: sa.Connection | None = None) -> list[dict[str, Any]]:
+        """Alerts of a movement that are neither closed nor superseded, as the caller's transaction sees them, if there is one."""
+        query = alerts.select().where(
+            alerts.c.mrn == mrn, alerts.c.state != "closed", alerts.c.superseded_us.is_(None)
+        )
+        with nullcontext(connection) if connection is not None else self._db.read() as reading:
+            return [alert_pages.plain(row) for row in reading.execute(query).mappings()]
 
     def events_after(self, seq: int, limit: int = 1000) -> list[AlertEvent]:
         """Every alert that changed after ``seq``, once, as it stands now, in the order of the latest changes."""

@@ -25,7 +25,7 @@ _USE: Final = (
     _first.c.gate.label("used_gate"),
     _first.c.by.label("used_by"),
 )
-_CODE: Final = sa.select(codes, *_USE).select_from(
+CODE: Final = sa.select(codes, *_USE).select_from(
     codes.outerjoin(code_uses, code_uses.c.code_id == codes.c.id).outerjoin(
         _first, _first.c.id == code_uses.c.scan_id
     )
@@ -51,6 +51,10 @@ class CodeStore:
 
     # codes
 
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """One consistent view."""
+        return self._db.read()
+
     def add(self, connection: sa.Connection, row: Mapping[str, Any]) -> int:
         """A new code; gives its id."""
         return _inserted(connection.execute(codes.insert().values(row)))
@@ -65,21 +69,21 @@ class CodeStore:
 
     def code(self, connection: sa.Connection, code_id: int) -> Row | None:
         """One code as this transaction sees it."""
-        return _one(connection, _CODE.where(codes.c.id == code_id))
+        return _one(connection, CODE.where(codes.c.id == code_id))
 
     def by_number(self, number: int) -> Row | None:
         """The code with this number, which its short code stands for."""
         with self._db.read() as connection:
-            return _one(connection, _CODE.where(codes.c.number == number))
+            return _one(connection, CODE.where(codes.c.number == number))
 
     def of(self, connection: sa.Connection, mrn: str, purpose: str) -> list[Row]:
         """The codes of one step of a declaration that are not void."""
-        query = _CODE.where(codes.c.mrn == mrn, codes.c.purpose == purpose, codes.c.void_us.is_(None))
+        query = CODE.where(codes.c.mrn == mrn, codes.c.purpose == purpose, codes.c.void_us.is_(None))
         return [dict(r) for r in connection.execute(query.order_by(codes.c.id)).mappings()]
 
     def page(self, mrn: str | None, limit: int, before: int | None) -> tuple[list[Row], int | None]:
         """Newest first, and the id behind which the next page begins."""
-        query = _CODE.order_by(codes.c.id.desc()).limit(limit + 1)
+        query = CODE.order_by(codes.c.id.desc()).limit(limit + 1)
         if mrn is not None:
             query = query.where(codes.c.mrn == mrn)
         if before is not None:

@@ -147,6 +147,11 @@ class ScanDesk:
             )
             return shown(self.store.scan(connection, scan_id))
 
+    def accepted(self, purpose: str, mrn: str) -> bool:
+        """Whether a code of this purpose was accepted for a movement."""
+        with self.store.reading() as connection:
+            return any(c["use_id"] is not None for c in self.store.of(connection, mrn, purpose))
+
     def page(
         self,
         limit: int,

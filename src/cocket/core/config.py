@@ -235,7 +235,9 @@ class Gates(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ] = 0.8
     position_m: Annotated[
         Seconds,
-        Meta(description="farthest that a device may be from a gate at which it is, m; a gate may say its own"),
+        Meta(
+            description="farthest that a device may be from a gate at which it is, m; a gate may say its own"
+        ),
     ] = 250.0
     position_s: Annotated[
         Seconds, Meta(description="oldest position that identifies a vehicle at a gate, seconds")

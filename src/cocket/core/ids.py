@@ -7,6 +7,7 @@ numbers exist.
 from __future__ import annotations
 
 import re
+import unicodedata
 from hashlib import blake2b, sha256
 from typing import Final
 
@@ -28,10 +29,28 @@ def iso6346_check_digit(text: str) -> int:
 
 def equipment_flags(equipment_id: str) -> list[str]:
     """``["iso6346-check-digit"]`` if it looks like a container number and its check digit is wrong."""
-    text = re.sub(r"[\s-]", "", equipment_id.upper())
+    text = equipment_key(equipment_id)
     if _CONTAINER.fullmatch(text) and iso6346_check_digit(text[:10]) != int(text[10]):
         return ["iso6346-check-digit"]
     return []
+
+
+_SAME_SHAPE: Final = str.maketrans("АВЕКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTYXABEZHIKMNOPTYX")
+"""Cyrillic and Greek letters of plates, which are those that Latin has too (Vienna Convention on Road Traffic, annex 2)."""
+
+
+def plate_key(text: str) -> str:
+    """A plate as it is compared: capital letters and digits alone, and letters of one shape as Latin ones; "" if none is left.
+
+    What was read is kept beside it. Example: ``plate_key("kbx 123-c")`` is ``KBX123C``.
+    """
+    plain = unicodedata.normalize("NFKC", text).upper().translate(_SAME_SHAPE)
+    return "".join(c for c in plain if c.isalnum())
+
+
+def equipment_key(text: str) -> str:
+    """A container number or the like as it is compared: without spaces and hyphens, in capitals."""
+    return re.sub(r"[\s-]", "", text.upper())
 
 
 def mrn_flags(mrn: str) -> list[str]:

@@ -27,6 +27,9 @@ ZONE_KINDS: Final = (
     "unlock-permitted",
     "dead-zone",
     "office",
+    "tracking",
+    "activation",
+    "confirmation",
 )
 """Bit ``1 << i`` stands for kind ``i``."""
 

@@ -6,6 +6,7 @@ it amends. What a document says of a movement is done in the same transaction; w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from cocket.core.clock import Clock, rfc3339
 from cocket.core.config import Customs
 from cocket.core.errors import Conflict, DataDamaged, Fault, Refused, TooLarge
+from cocket.core.ids import plate_key
 from cocket.customs.effects import Effects
 from cocket.customs.formats import recognise
 from cocket.customs.formats.reading import Read
@@ -231,5 +233,6 @@ def _papers(papers: Any) -> Iterator[tuple[str, str]]:
 
 def _means(means: Any) -> Iterator[tuple[str, str]]:
     for one in means:
-        if one.get("id"):
-            yield "means", one["id"].replace(" ", "").replace("-", "").upper()
+        for part in (one["id"], *re.split("[/,;]", one["id"])) if one.get("id") else ():
+            if key := plate_key(part):  # tractor and trailer often stand in one field
+                yield "means", key

@@ -60,9 +60,21 @@ ZONE_KINDS: Final = (
     "unlock-permitted",
     "dead-zone",
     "office",
+    "tracking",
+    "activation",
+    "confirmation",
 )
 ZoneKind = Literal[
-    "departure", "destination", "approved-stop", "restricted", "unlock-permitted", "dead-zone", "office"
+    "departure",
+    "destination",
+    "approved-stop",
+    "restricted",
+    "unlock-permitted",
+    "dead-zone",
+    "office",
+    "tracking",
+    "activation",
+    "confirmation",
 ]
 
 

@@ -30,6 +30,9 @@ KINDS: Final = (
     "unlock-permitted",
     "dead-zone",
     "office",
+    "tracking",
+    "activation",
+    "confirmation",
 )
 """A zone's kinds; kind i is bit ``1 << i`` in ``ZoneIndex.kinds``."""
 

@@ -29,6 +29,7 @@ codes = Table(
     Column("void_reason", Text),
     Index("codes_number", "number", unique=True),
     Index("codes_mrn", "mrn", "purpose"),
+    Index("codes_equipment", "equipment_id"),
 )
 """One row per code. ``number`` (60 bits) is its short code. The columns ``void_…`` are set once."""
 

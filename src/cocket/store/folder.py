@@ -25,6 +25,7 @@ from cocket.store.customs_documents import DocumentStore
 from cocket.store.database import Database, FolderRefused
 from cocket.store.dedupe import DEFAULT_BUDGET_BYTES, Seen
 from cocket.store.file_events import FileBook
+from cocket.store.gates import GateStore
 from cocket.store.guarantees import GuaranteeStore
 from cocket.store.history import History
 from cocket.store.log import Log
@@ -66,6 +67,7 @@ class DataFolder:
             self.guarantees = GuaranteeStore(main_db)
             self.codes = CodeStore(main_db)
             self.stamps = StampStore(main_db)
+            self.gates = GateStore(main_db)
         except BaseException:
             self.close()
             raise

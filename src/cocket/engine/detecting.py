@@ -69,6 +69,11 @@ class Detecting:
         """Late observations that wait for their journeys to be run again; at least one for each such journey."""
         return max(self._late_rows, len(self._dirty))
 
+    def runs_again(self, mrn: str) -> bool:
+        """Whether a journey of this movement waits to be run again. May be asked from any thread."""
+        table = self._world.table
+        return any(table.mrn[j] == mrn for j in list(self._dirty))
+
     @property
     def behind(self) -> bool:
         """The log is being read again after a crash: what is stored is further than this."""

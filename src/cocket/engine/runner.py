@@ -103,6 +103,12 @@ class Runner:
             declared = self._reference_stale or self._taking
             return self._lag + self._detecting.to_run_again + declared + self._detecting.counts_stale
 
+    @property
+    def untaken(self) -> bool:
+        """Whether something declared is stored and not taken in yet."""
+        with self._wake:
+            return self._reference_stale or self._taking
+
     def _begin_at_log(self) -> None:
         """Nothing is at hand: read from the log on from where detection stands."""
         with self._wake:

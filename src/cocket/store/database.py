@@ -46,6 +46,7 @@ class Database:
     ) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._own = threading.local()
         self._page_size = page_size
         self.engine = sa.create_engine(
             f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true" if read_only else f"sqlite:///{path}",
@@ -112,6 +113,25 @@ class Database:
         with self._lock, self._words(), self.engine.connect() as connection:
             connection.execution_options(immediate=True)
             with connection.begin():
+                self._own.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._own.connection = None
+
+    @property
+    def writing(self) -> bool:
+        """Whether the caller's thread is inside a transaction of its own that may write."""
+        return getattr(self._own, "connection", None) is not None
+
+    @contextmanager
+    def view(self) -> Iterator[sa.Connection]:
+        """As ``read``; inside a ``write`` of the caller's thread, what that has written so far is seen as well."""
+        own: sa.Connection | None = getattr(self._own, "connection", None)
+        if own is not None:
+            yield own
+        else:
+            with self.read() as connection:
                 yield connection
 
     @contextmanager

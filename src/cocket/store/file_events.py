@@ -100,8 +100,15 @@ class FileBook:
             query = query.where(file_events.c.recorded_us <= known_us)
         return list(_events(connection, query))
 
-    def of_movement(self, mrn: str, machine: str, known_us: int | None = None) -> list[Event]:
-        """The events of another machine that concern a movement, in order of event time."""
+    def of_movement(
+        self,
+        mrn: str,
+        machine: str,
+        known_us: int | None = None,
+        *,
+        connection: sa.Connection | None = None,
+    ) -> list[Event]:
+        """The events of another machine that concern a movement, in order of event time; in a transaction, if one is given."""
         query = (
             file_events.select()
             .where(file_events.c.machine == machine, file_events.c.mrn == mrn)
@@ -109,8 +116,10 @@ class FileBook:
         )
         if known_us is not None:
             query = query.where(file_events.c.recorded_us <= known_us)
-        with self.db.read() as connection:
+        if connection is not None:
             return list(_events(connection, query))
+        with self.db.read() as reading:
+            return list(_events(reading, query))
 
     def after(self, seq: int, limit: int, mrn: str | None = None) -> list[Event]:
         """Events behind a number, in the order of recording: the feed."""

@@ -24,11 +24,12 @@ def test_worked(data: bytes, name: str, said: dict[str, Any]) -> None:
 def leaves(element: ET.Element, path: str) -> set[str]:
     """The paths of all values by the standard library's parser, which shares no code with the reader."""
     found = {f"{path}/@{name}" for name in element.attrib}
-    if (element.text or "").strip():
+    if "".join([element.text or "", *(child.tail or "" for child in element)]).strip():
         found.add(path)
-    names = [child.tag for child in element]
+    children = [child for child in element if child.tag != "null" or len(child) or child.attrib or child.text]
+    names = [child.tag for child in children]
     seen: dict[str, int] = {}
-    for child in element:
+    for child in children:
         seen[child.tag] = seen.get(child.tag, 0) + 1
         number = f"[{seen[child.tag]}]" if names.count(child.tag) > 1 else ""
         found |= leaves(child, f"{path}/{child.tag}{number}")
@@ -78,5 +79,10 @@ def test_mutations(start: int, length: int, new: bytes) -> None:
     data = SAD[:start] + new + SAD[start + length :]
     READER.sniff(data, "")
     read = taken(READER, data)
-    if read is not None:
-        accounted(read, leaves(ET.fromstring(data), "/ASYCUDA"))
+    if read is None:
+        return
+    try:
+        tree = ET.fromstring(data)
+    except ET.ParseError:
+        return  # names of XML 1.0's fifth edition, which expat does not know
+    accounted(read, leaves(tree, "/ASYCUDA"))

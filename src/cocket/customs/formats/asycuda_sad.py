@@ -72,7 +72,7 @@ class _Reader:
         """The declaration in canonical form."""
         del name
         root = parse(data)
-        etree.strip_elements(root, "{*}null", with_tail=False)
+        _without_nulls(root)
         tree = node_of(root)
         faults = _structure(tree)
         order, assumed = _date_order(tree)
@@ -91,6 +91,20 @@ class _Reader:
 
 
 READER: Final = _Reader()
+
+
+def _without_nulls(root: etree._Element) -> None:
+    """Take out each ``<null/>`` that says nothing itself; the text around it stays."""
+    for element in list(root.iter("{*}null")):
+        parent = element.getparent()
+        if parent is None or len(element) or element.attrib or (element.text or "").strip():
+            continue
+        before = element.getprevious()
+        if before is None:
+            parent.text = (parent.text or "") + (element.tail or "")
+        else:
+            before.tail = (before.tail or "") + (element.tail or "")
+        parent.remove(element)
 
 
 def _structure(tree: Node) -> list[Fault]:

@@ -10,6 +10,7 @@ from cocket.core.config import Customs
 from cocket.customs.effects import Effects
 from cocket.customs.guarantees import GuaranteeDesk
 from cocket.customs.intake import DocumentDesk
+from cocket.customs.messages import MessageDesk
 from cocket.customs.movement_view import MovementView
 from cocket.customs.seals import SealDesk
 from cocket.customs.transit import NO_ARMED_SEAL, TransitDesk
@@ -39,6 +40,7 @@ class CustomsFile:
         )
         effects = Effects(self.transit, folder.documents, clock)
         self.documents = DocumentDesk(folder.documents, folder.book, effects, clock, settings)
+        self.messages = MessageDesk(self.transit, clock)
         self.view = MovementView(self.transit, folder.documents, settings)
 
     def feed(self, after: int, limit: int, *, mrn: str | None, country: str | None) -> Fed:

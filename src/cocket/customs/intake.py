@@ -105,7 +105,7 @@ class DocumentDesk:
             flags=flags,
             effects=[],
         )
-        body = ReadBody(value, read.origins, read.raw)
+        body = ReadBody(value, read.origins, read.raw, read.taken)
         kept = self.store.add(connection, kept, body, data, list(_names(value)))
         return self._lead(connection, kept, read)
 
@@ -179,7 +179,7 @@ class DocumentDesk:
         """What was mapped to what, and what was kept raw, with why."""
         body = self.store.body(document_id)
         return {
-            "mapped": [{"path": path, "field": field} for field, path in body.origins.items()],
+            "mapped": [{"path": path, "field": field} for path, field in body.taken.items()],
             "kept_raw": [{"path": path, "value": value, "why": why} for path, value, why in body.raw],
         }
 

@@ -39,11 +39,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class ReadBody:
-    """What the reader made of it: the canonical dict, origins (JSON pointer → path), raw values (path, value, why)."""
+    """What the reader made of it: the canonical dict, origins (JSON pointer → path), raw values (path, value, why).
+
+    ``taken``: path → JSON pointer of every value that was written, where one field has several sources, too.
+    """
 
     value: dict[str, Any]
     origins: dict[str, str]
     raw: list[tuple[str, str, str]]
+    taken: dict[str, str]
 
 
 _HEAD: Final = [c for c in customs_documents.c if c.name not in {"read", "original"}]
@@ -82,7 +86,7 @@ class DocumentStore:
         seq = (connection.execute(sa.select(sa.func.max(customs_documents.c.seq))).scalar() or 0) + 1
         row = {name: getattr(kept, name) for name in _NAMES}
         row["seq"] = seq
-        row["read"] = _packed(_encoder.encode((body.value, body.origins, body.raw)))
+        row["read"] = _packed(_encoder.encode((body.value, body.origins, body.raw, body.taken)))
         row["original"] = _packed(original)
         connection.execute(customs_documents.insert(), row)
         if subjects:
@@ -221,8 +225,8 @@ def _kept(row: Any) -> Kept:
 
 
 def _read_body(data: bytes) -> ReadBody:
-    value, origins, raw = msgspec.json.decode(data)
-    return ReadBody(value, origins, [(path, text, why) for path, text, why in raw])
+    value, origins, raw, taken = msgspec.json.decode(data)
+    return ReadBody(value, origins, [(path, text, why) for path, text, why in raw], taken)
 
 
 def _packed(data: bytes) -> bytes:

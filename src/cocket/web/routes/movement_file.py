@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from cocket.core.clock import parse_rfc3339, rfc3339
 from cocket.core.errors import Malformed, NotFound, TooLarge
+from cocket.customs.messages import Envelope
 from cocket.customs.movement_view import event_shown
 from cocket.store.file_events import Event
 from cocket.web import answers, models_file
@@ -102,6 +103,41 @@ def events(service: Asked, mrn: IdPath, as_known_at: At = None) -> Response:
     """In the order of event time, each with who recorded it and when; as it was known at a moment, if asked."""
     known_us = None if as_known_at is None else parse_rfc3339(as_known_at)
     return answers.page(service.file.view.events(mrn, known_us), None)
+
+
+_Id35 = Query(min_length=1, max_length=35)
+
+
+@router.get(
+    "/movements/{mrn}/messages/{kind}",
+    summary="A movement's message to another system",
+    response_model=None,
+    responses={
+        200: {
+            "description": "XML, valid against the message's schema",
+            "content": {"application/xml": {"schema": {"type": "string"}}},
+        },
+        **declared(404, 409, 422),
+    },
+)
+def message(
+    service: Asked,
+    mrn: IdPath,
+    kind: Annotated[str, Path(pattern="^(cc007c|cc044c|cc182c)$", description="the message")],
+    sender: Annotated[str, _Id35] = "COCKET",
+    recipient: Annotated[str, _Id35] = "NTA",
+    trader: Annotated[str | None, Query(min_length=1, max_length=17, description="EORI or TIN")] = None,
+    office: Annotated[
+        str | None, Query(min_length=1, max_length=8, description="in place of the known one")
+    ] = None,
+) -> Response:
+    """Arrival notification (CC007C), unloading remarks (CC044C) or forwarded incident (CC182C) from what was recorded.
+
+    409 while what it would tell has not happened; 422 names what the file does not know.
+    """
+    service.reference.get("movement", mrn)
+    data = service.file.messages.write(mrn, kind, Envelope(sender, recipient, trader, office))
+    return Response(data, media_type="application/xml")
 
 
 @router.get(

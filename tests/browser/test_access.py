@@ -102,7 +102,7 @@ def test_everything_is_reached_by_keyboard(house, open_desk):
                 "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent.trim()"
             )
         )
-    assert {"Quarantine", "Language", "Search alerts", "Alert queue", "Zoom in"} <= set(seen)
+    assert {"Customs", "System", "Language", "Search alerts", "Alert queue", "Zoom in"} <= set(seen)
 
 
 def test_motion_is_reduced_on_request(house, open_desk):

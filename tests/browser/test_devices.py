@@ -188,6 +188,7 @@ def test_the_registry_says_what_the_device_is_held_to(house, open_desk, seal):
 
 def test_the_gateway_page_counts_what_devices_send(house, open_desk, seal):
     page = open_desk(f"{house.address}/").page
+    page.get_by_role("button", name="System").click()
     page.get_by_role("link", name="Gateway").click()
     expect(page).to_have_url(re.compile("/gateway$"))
     expect(page.get_by_role("heading", name="Gateway")).to_be_visible()
@@ -214,6 +215,7 @@ def test_trouble_of_the_gateway_is_shown(house, open_desk):
         "frames": {"jt701": {"observed": 9, "rejected": 3}},
     }
     desk.page.route("**/api/v1/gateway", lambda route: route.fulfill(json=said))
+    desk.page.get_by_role("button", name="System").click()
     desk.page.get_by_role("link", name="Gateway").click()
     page = desk.page
     expect(page.get_by_test_id("failing")).to_contain_text("the disk is full")
@@ -255,6 +257,7 @@ def test_a_gateway_without_doors_says_so(house, open_desk):
     empty = {"doors": [], "connections": 0, "devices_connected": 0, "rows_waiting": 0}
     empty |= {"failing": None, "mapping_faults": [], "events": {}, "frames": {}}
     desk.page.route("**/api/v1/gateway", lambda route: route.fulfill(json=empty))
+    desk.page.get_by_role("button", name="System").click()
     desk.page.get_by_role("link", name="Gateway").click()
     for words in ("No door is open for devices.", "No device has spoken", "Nothing has happened yet."):
         expect(desk.page.get_by_text(words)).to_be_visible()

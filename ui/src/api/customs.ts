@@ -63,16 +63,16 @@ export const customs = {
   seal: (id: string, signal?: AbortSignal) => request<Seal>(`/seals/${part(id)}`, { signal }),
   putSeal: (id: string, facts: Record<string, string>, by: string) =>
     request<Seal>(withQuery(`/seals/${part(id)}`, { by }), { method: 'PUT', body: facts }),
-  postSealEvent: (id: string, event: NewEvent) =>
-    request<Seal>(withQuery(`/seals/${part(id)}/events`, { by: event.by }), { method: 'POST', body: event }),
+  postSealEvent: (id: string, { by, ...event }: NewEvent) =>
+    request<Seal>(withQuery(`/seals/${part(id)}/events`, { by }), { method: 'POST', body: event }),
 
   guarantees: (query: Query, signal?: AbortSignal) =>
     request<Page<Guarantee>>(withQuery('/guarantees', query), { signal }),
   guarantee: (grn: string, signal?: AbortSignal) => request<Guarantee>(`/guarantees/${part(grn)}`, { signal }),
   putGuarantee: (grn: string, facts: Record<string, string>, by: string) =>
     request<Guarantee>(withQuery(`/guarantees/${part(grn)}`, { by }), { method: 'PUT', body: facts }),
-  postGuaranteeEvent: (grn: string, event: NewEvent) =>
-    request<unknown>(withQuery(`/guarantees/${part(grn)}/events`, { by: event.by }), { method: 'POST', body: event }),
+  postGuaranteeEvent: (grn: string, { by, ...event }: NewEvent) =>
+    request<unknown>(withQuery(`/guarantees/${part(grn)}/events`, { by }), { method: 'POST', body: event }),
 
   codes: (mrn: string, signal?: AbortSignal) => request<Page<Code>>(withQuery('/codes', { mrn }), { signal }),
   issueCode: (wanted: Record<string, string>, by: string) =>

@@ -5,7 +5,7 @@ export function newestFirst(events: readonly MovementEvent[]): MovementEvent[] {
   return [...events].sort((a, b) => Date.parse(b.at) - Date.parse(a.at) || b.seq - a.seq);
 }
 
-/** A detail of an event on one line; empty where it says nothing. */
+/** A plain detail on one line, lists joined; empty where it says nothing. */
 export function inWords(value: unknown): string {
   if (value === null || value === undefined || value === '') return '';
   if (Array.isArray(value)) return value.map(inWords).filter(Boolean).join(', ');

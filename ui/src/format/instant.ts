@@ -31,9 +31,11 @@ export function dayAndTime(ms: number, locale: string): string {
 export function shortTime(ms: number, nowMs: number, locale: string): string {
   const day = (at: number) => formatter('en-CA', { dateStyle: 'short' }).format(at);
   if (day(ms) === day(nowMs)) return clockTime(ms, locale);
+  const sameYear = new Date(ms).getFullYear() === new Date(nowMs).getFullYear();
   return formatter(locale, {
     day: '2-digit',
     month: 'short',
+    ...(sameYear ? {} : { year: 'numeric' as const }),
     hour: '2-digit',
     minute: '2-digit',
     hour12: false,

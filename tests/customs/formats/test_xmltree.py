@@ -147,6 +147,15 @@ def test_a_limit_that_is_given_holds() -> None:
     assert refused(b"<a/>  ", most_bytes=5)[0] == "too-large"
 
 
+def test_the_attributes_of_one_element_are_bounded() -> None:
+    attributes = b" ".join(b'a%d=""' % i for i in range(251))
+    assert refused(b"<a><b " + attributes + b"/></a>") == (
+        "too-large",
+        "an element has more than 250 attributes",
+    )
+    assert len(parse(b"<a>" + b'<b c=""/>' * 1000 + b"</a>")) == 1000
+
+
 def test_strange_names_do_not_pile_up() -> None:
     before = threading.active_count()
     for number in range(4):

@@ -19,69 +19,18 @@ A document is checked in one pass, 0.5 to 1 µs an element; faults are worded on
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from lxml import etree
 
 from cocket.core.errors import Fault
-from cocket.customs.formats.datatypes import BUILT_IN, SPACE, SimpleType
+from cocket.customs.formats.datatypes import BUILT_IN, SimpleType
+from cocket.customs.formats.schema_check import Check, Complex, Enough, Place, local
 
-MOST_FAULTS: Final = 100
-"""After so many, the sender knows enough."""
-
-_XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
-_HINTS: Final = frozenset({f"{_XSI}schemaLocation", f"{_XSI}noNamespaceSchemaLocation"})
 _MANY: Final = 1 << 62
-_MOST_NAMED: Final = 12
-
-_MOST_REMEMBERED: Final = 256
-_LONGEST_REMEMBERED: Final = 64
-
-_ATTRIBUTES: Final = etree.XPath("count(//@*)")
-
-
-class Place(NamedTuple):
-    """What the table says of an element name within its parent."""
-
-    slot: int
-    """Where in the sequence; names with the same slot exclude each other."""
-    low: int
-    high: int
-    tag: str
-    simple: SimpleType | None
-    """The type of an element with text and no attributes; else None."""
-    type: Complex | None
-
-    @property
-    def name(self) -> str:
-        """The local name."""
-        return self.tag.rpartition("}")[2]
-
-
-@dataclass(slots=True)
-class Complex:
-    """The type of an element with children, or with text and attributes."""
-
-    name: str
-    places: dict[str, Place]
-    """By qualified name, in the schema's order."""
-    required: tuple[tuple[Place, ...], ...]
-    """Every slot that must be filled: the places of which one is asked for."""
-    needed: int
-    """The same as bits: 1 << slot."""
-    attributes: dict[str, tuple[SimpleType, bool]]
-    """By name: type, and whether it must be there."""
-    content: SimpleType | None
-    must_have: bool = False
-    """Whether an attribute is required."""
-    sound: set[tuple[str, ...]] = field(default_factory=set)
-    """Names of children that were found right, in their order; bounded."""
 
 
 class Schema:
@@ -100,12 +49,12 @@ class Schema:
         top = self.roots.get(root.tag)
         if top is None:
             return [self._stranger(root)]
-        check = _Check(self, root)
+        check = Check(self.roots, root)
         try:
             if root.keys() or top.must_have:
                 check.attributes(root, top)
             check.element(root, top)
-        except _Enough:
+        except Enough:
             pass
         return check.faults
 
@@ -140,295 +89,13 @@ class Schema:
     def _stranger(self, root: etree._Element) -> Fault:
         name = etree.QName(root)
         same = [q for q in self.roots if etree.QName(q).localname == name.localname]
+        shown = local(root)
         why = (
-            f"its namespace is {name.namespace or 'none'!r}, and must be {etree.QName(same[0]).namespace!r}"
+            f"its namespace is {(name.namespace or 'none')[:80]!r}, and must be {etree.QName(same[0]).namespace!r}"
             if same
             else "it begins none of the messages that are known"
         )
-        return Fault(f"/{name.localname}", "root", f"<{name.localname}> is not read: {why}")
-
-
-class _Enough(Exception):
-    """So many faults were found that nobody wants more."""
-
-
-class _Check:
-    """One document's pass."""
-
-    __slots__ = ("_attributes", "_schema", "faults")
-
-    def __init__(self, schema: Schema, root: etree._Element) -> None:
-        self._schema = schema
-        self._attributes: bool = _ATTRIBUTES(root) > len(root.keys())
-        self.faults: list[Fault] = []
-
-    def element(self, node: etree._Element, kind: Complex) -> None:
-        """Find the faults of an element with children, and of all below it, but for its attributes."""
-        text = node.text
-        if text is not None and text.strip(SPACE):
-            self._stray(node, text)
-        get = kind.places.get
-        attributes = self._attributes
-        children = list(node)
-        tags = tuple([child.tag for child in children])
-        sound = tags in kind.sound or self._sound(tags, kind)
-        misplaced = {} if sound else self._misplaced(node, children, kind)
-        for at, child in enumerate(children):
-            if not sound:
-                self._tell(misplaced.get(at, ()))
-            place = get(tags[at])
-            if place is not None:
-                _, _, _, _, simple, inner = place
-                if inner is not None:
-                    if inner.must_have or (attributes and child.keys()):
-                        self.attributes(child, inner)
-                    simple = inner.content
-                    if simple is None:
-                        self.element(child, inner)
-                elif attributes and child.keys():
-                    self.attributes(child, _BARE)
-                if simple is not None:
-                    text = child.text or ""
-                    if len(child) or (text not in simple.right and simple.fault(text) is not None):
-                        self._text(child, simple)
-            text = child.tail
-            if text is not None and text.strip(SPACE):
-                self._stray(node, text)
-        if not sound:
-            self._tell(misplaced.get(len(children), ()))
-
-    def _tell(self, faults: Iterable[Fault]) -> None:
-        for fault in faults:
-            if len(self.faults) == MOST_FAULTS:
-                raise _Enough
-            self.faults.append(fault)
-
-    @staticmethod
-    def _sound(tags: tuple[str, ...], kind: Complex) -> bool:
-        """Whether children of these names are those of the type, in its order and as often as it says."""
-        places = kind.places
-        last, count, low, high = -1, 0, 0, 0
-        tag = None
-        filled = 0
-        for name in tags:
-            if name == tag:
-                count += 1
-                if count > high:
-                    return False
-                continue
-            place = places.get(name)
-            if place is None or place.slot <= last or count < low:
-                return False
-            last, low, high, tag = place.slot, place.low, place.high, name
-            count = 1
-            filled |= 1 << last
-        if count < low or kind.needed & ~filled:
-            return False
-        if len(tags) <= _LONGEST_REMEMBERED:
-            if len(kind.sound) >= _MOST_REMEMBERED:
-                kind.sound.clear()
-            kind.sound.add(tags)
-        return True
-
-    def _misplaced(
-        self, node: etree._Element, children: Sequence[etree._Element], kind: Complex
-    ) -> dict[int, list[Fault]]:
-        """What is wrong with the children as a sequence, by the position before which it is told."""
-        found: dict[int, list[Fault]] = {}
-
-        def tell(at: int, path: str, rule: str, detail: str) -> None:
-            found.setdefault(at, []).append(Fault(path, rule, detail))
-
-        counts: dict[str, int] = {}
-        taken: dict[int, str] = {}
-        known: list[tuple[int, Place]] = []
-        for at, child in enumerate(children):
-            place = kind.places.get(child.tag)
-            if place is None:
-                tell(at, *self._unknown(child, kind))
-                continue
-            counts[place.tag] = counts.get(place.tag, 0) + 1
-            if counts[place.tag] == place.high + 1:
-                tell(
-                    at,
-                    self._path(child),
-                    "too-many",
-                    f"{place.name} may stand {_times(place.high)} in {_local(node)}, and stands "
-                    f"{sum(c.tag == place.tag for c in children)} times",
-                )
-            if taken.setdefault(place.slot, place.tag) != place.tag:
-                tell(
-                    at,
-                    self._path(child),
-                    "unexpected",
-                    f"{place.name} excludes {etree.QName(taken[place.slot]).localname} beside it",
-                )
-            known.append((at, place))
-        ordered = _longest([place.slot for _, place in known])
-        for number, (at, place) in enumerate(known):
-            if number not in ordered:
-                before, after = _neighbours(number, known, ordered)
-                tell(
-                    at,
-                    self._path(children[at]),
-                    "order",
-                    f"{place.name} stands out of order: it belongs {before or after}",
-                )
-        here = [known[i] for i in sorted(ordered)]
-        for options in _wanted(kind):
-            if any(counts.get(p.tag) for p in options):
-                place = next(p for p in options if counts.get(p.tag))
-                if counts[place.tag] >= place.low:
-                    continue
-                tell(
-                    max(at for at, p in known if p.tag == place.tag) + 1,
-                    f"{self._path(node)}/{place.name}[{counts[place.tag] + 1}]",
-                    "missing",
-                    f"{place.name} must stand at least {_times(place.low)} in {_local(node)}",
-                )
-                continue
-            place = options[0]
-            at = next((at for at, p in here if p.slot > place.slot), len(children))
-            names = " or ".join(p.name for p in options)
-            step = f"{place.name}[1]" if place.high > 1 and len(options) == 1 else place.name
-            tell(
-                at,
-                f"{self._path(node)}/{step}",
-                "missing",
-                f"{names} is missing in {_local(node)}; {_after(place, kind)}",
-            )
-        return found
-
-    def _unknown(self, child: etree._Element, kind: Complex) -> tuple[str, str, str]:
-        path, name = self._path(child), etree.QName(child)
-        for place in kind.places.values():
-            if place.name == name.localname:
-                wanted = etree.QName(place.tag).namespace
-                return (
-                    path,
-                    "namespace",
-                    (
-                        f"{name.localname} is in the namespace {name.namespace or 'none'!r}, and must be in "
-                        f"{'none' if wanted is None else repr(wanted)}"
-                    ),
-                )
-        names = [place.name for place in kind.places.values()]
-        listed = ", ".join(names[:_MOST_NAMED]) + (
-            f" … ({len(names)} in all)" if len(names) > _MOST_NAMED else ""
-        )
-        return (
-            path,
-            "unexpected",
-            f"{name.localname} is not known in {_parent(child)}; there may stand: {listed or 'nothing'}",
-        )
-
-    def _text(self, node: etree._Element, simple: SimpleType) -> None:
-        if len(node):
-            words = f"{_local(node)} holds text, and <{_local(node[0])}> stands in it"
-            self._tell([Fault(self._path(node), "children", words)])
-            return
-        fault = simple.fault(node.text or "")
-        if fault is not None:
-            self._tell([Fault(self._path(node), *fault)])
-
-    def attributes(self, node: etree._Element, kind: Complex) -> None:
-        """Find the faults of an element's attributes."""
-        self._tell(self._attribute_faults(node, kind))
-
-    def _attribute_faults(self, node: etree._Element, kind: Complex) -> Iterator[Fault]:
-        given = node.attrib
-        for key, value in given.items():
-            name = str(key)
-            if name in kind.attributes:
-                fault = kind.attributes[name][0].fault(str(value))
-                if fault is not None:
-                    yield Fault(f"{self._path(node)}/@{name}", *fault)
-            elif name not in _HINTS:
-                local = etree.QName(name).localname
-                allowed = ", ".join(kind.attributes) or "none"
-                yield Fault(
-                    f"{self._path(node)}/@{local}",
-                    "attribute",
-                    f"{_local(node)} has no attribute {local}; attributes that it may have: {allowed}",
-                )
-        for name, (_, required) in kind.attributes.items():
-            if required and name not in given:
-                yield Fault(
-                    f"{self._path(node)}/@{name}", "missing", f"{_local(node)} must have the attribute {name}"
-                )
-
-    def _stray(self, node: etree._Element, text: str) -> None:
-        words = f"{_local(node)} holds elements, and the text {text.strip(SPACE)[:40]!r} stands among them"
-        self._tell([Fault(self._path(node), "text", words)])
-
-    def _path(self, node: etree._Element) -> str:
-        steps = []
-        line = [node, *node.iterancestors()][::-1]
-        kind = self._schema.roots.get(line[0].tag)
-        for parent, child in pairwise(line):
-            place = None if kind is None else kind.places.get(child.tag)
-            step = _local(child)
-            if (place is not None and place.high > 1) or sum(c.tag == child.tag for c in parent) > 1:
-                step += f"[{sum(1 for c in child.itersiblings(child.tag, preceding=True)) + 1}]"
-            steps.append(step)
-            kind = None if place is None else place.type
-        return "/".join(["", _local(line[0]), *steps])
-
-
-_BARE: Final = Complex("", {}, (), 0, {}, None)
-
-
-def _wanted(kind: Complex) -> Iterator[tuple[Place, ...]]:
-    """The places that must be filled, and those that must be filled more than once if at all."""
-    yield from kind.required
-    demanded = {p.tag for options in kind.required for p in options}
-    yield from ((p,) for p in kind.places.values() if p.low > 1 and p.tag not in demanded)
-
-
-def _longest(numbers: Sequence[int]) -> set[int]:
-    """The positions of a longest run that never falls: what is outside it stands out of order."""
-    tails: list[int] = []
-    last: list[int] = []
-    back: list[int] = []
-    for at, number in enumerate(numbers):
-        slot = bisect_right(tails, number)
-        back.append(last[slot - 1] if slot else -1)
-        if slot == len(tails):
-            tails.append(number)
-            last.append(at)
-        else:
-            tails[slot], last[slot] = number, at
-    found, at = set(), last[-1] if last else -1
-    while at >= 0:
-        found.add(at)
-        at = back[at]
-    return found
-
-
-def _neighbours(number: int, known: Sequence[tuple[int, Place]], ordered: set[int]) -> tuple[str, str]:
-    """Between which of the elements that stand right one belongs: (before what, behind what), in words."""
-    index = known[number][1].slot
-    later = next((p.name for i, (_, p) in enumerate(known) if i in ordered and p.slot > index), "")
-    earlier = [p.name for i, (_, p) in enumerate(known) if i in ordered and p.slot <= index]
-    return f"before {later}" if later else "", f"behind {earlier[-1]}" if earlier else "elsewhere"
-
-
-def _after(place: Place, kind: Complex) -> str:
-    before = [p.name for p in kind.places.values() if p.slot < place.slot]
-    return f"it belongs behind {before[-1]}" if before else "it belongs first"
-
-
-def _times(count: int) -> str:
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def _local(node: etree._Element) -> str:
-    return str(node.tag).rpartition("}")[2]
-
-
-def _parent(node: etree._Element) -> str:
-    parent = node.getparent()
-    return "the document" if parent is None else _local(parent)
+        return Fault(f"/{shown}", "root", f"<{shown}> is not read: {why}")
 
 
 def _by_name(kind: Complex) -> dict[str, Place]:

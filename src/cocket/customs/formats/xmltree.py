@@ -31,8 +31,11 @@ MOST_BYTES: Final = 32 << 20
 MOST_DEPTH: Final = 100
 """Elements within elements; the deepest customs message known here has 12."""
 
-MOST_NODES: Final = 1_000_000
+MOST_NODES: Final = 500_000
 """Tags and attributes in one document, which are what costs memory: some 200 bytes each."""
+
+MOST_ATTRIBUTES: Final = 250
+"""Of one element: lxml's access to them costs the square of their number."""
 
 _MOST_NAMES: Final = 20_000
 _LONGEST_NAME: Final = 200
@@ -99,6 +102,8 @@ def parse(
     root = _parse(data) if _known(data) else _parse_apart(data)
     if root.getroottree().docinfo.internalDTD is not None:
         raise _refused("doctype", "a document type declaration (DOCTYPE) is not accepted")
+    if data.count(b"=") > MOST_ATTRIBUTES and _CROWDED(root):
+        raise _refused("too-large", f"an element has more than {MOST_ATTRIBUTES} attributes")
     if _deeper(most_depth)(root):
         raise _refused(
             "too-deep",
@@ -222,6 +227,7 @@ def _unreadable(error: etree.XMLSyntaxError) -> Refused:
     return _refused(rule, f"line {line}, column {column}: {why.strip()}")
 
 
+_CROWDED: Final = etree.XPath(f"boolean(//*[@*[{MOST_ATTRIBUTES + 1}]])")
 _depths: dict[int, etree.XPath] = {}
 
 

@@ -17,7 +17,8 @@ from cocket.core.clock import Clock, parse_rfc3339
 from cocket.core.errors import ImpossibleTransition
 from cocket.customs.machines.movement import MOVEMENT
 from cocket.customs.shapes import ID_PATTERN
-from cocket.customs.transit import TransitDesk, Wanted
+from cocket.customs.steps import Wanted
+from cocket.customs.transit import TransitDesk
 from cocket.store.customs_documents import DocumentStore, Kept
 
 _ID: Final = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")

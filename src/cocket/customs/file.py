@@ -13,7 +13,8 @@ from cocket.customs.intake import DocumentDesk
 from cocket.customs.messages import MessageDesk
 from cocket.customs.movement_view import MovementView
 from cocket.customs.seals import SealDesk
-from cocket.customs.transit import NO_ARMED_SEAL, TransitDesk
+from cocket.customs.steps import NO_ARMED_SEAL
+from cocket.customs.transit import TransitDesk
 from cocket.store.file_events import Event
 from cocket.store.folder import DataFolder
 

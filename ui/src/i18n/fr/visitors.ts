@@ -1,7 +1,7 @@
 import type { visitors as wanted } from '../en/visitors';
 
 export const visitors: Record<keyof typeof wanted, string> = {
-  'check.title': 'Ce timbre est-il vrai ?',
+  'check.title': 'Ce timbre est-il vrai ?',
   'check.intro': 'Saisissez le code du timbre fiscal, ou présentez le timbre à la caméra.',
   'check.code': 'Code sur le timbre',
   'check.send': 'Vérifier le timbre',
@@ -14,8 +14,8 @@ export const visitors: Record<keyof typeof wanted, string> = {
   'checkHelp.suspect': 'Le timbre a été émis, mais il a pu être copié, ou n’est pas où il devrait être. Ne vous y fiez pas.',
   'checkHelp.not-active': 'Le timbre a été émis, mais n’est pas en service. La marchandise ne devrait pas être en vente.',
   'checkHelp.false': 'Un tel timbre n’a jamais été émis. N’achetez pas la marchandise.',
-  'check.product': 'Il a été émis pour : {product}. Comparez avec ce que vous tenez.',
-  'checkTrouble.noAnswer': 'La vérification n’a pas abouti : aucune réponse. Cela ne dit rien du timbre. Réessayez plus tard.',
+  'check.product': 'Il a été émis pour : {product}. Comparez avec ce que vous tenez.',
+  'checkTrouble.noAnswer': 'La vérification n’a pas abouti : aucune réponse. Cela ne dit rien du timbre. Réessayez plus tard.',
   'checkTrouble.busy': 'Trop de vérifications en ce moment. Réessayez dans une minute.',
   'checkTrouble.failed': 'La vérification n’a pas abouti. Cela ne dit rien du timbre.',
   'check.privacy': 'Ni votre nom ni votre lieu ne sont demandés. L’image de la caméra reste sur votre appareil.',

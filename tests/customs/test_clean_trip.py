@@ -147,7 +147,7 @@ def test_each_thing_is_named() -> None:
     }
     french = " ".join(r.detail("fr") for r in reasons(trip, SETTINGS))
     assert "le câble était coupé" in french
-    assert "« scellé coupé »" in french
+    assert "«\xa0scellé coupé\xa0»" in french
     assert "89,9 %" in french
 
 

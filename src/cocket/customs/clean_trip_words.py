@@ -263,12 +263,21 @@ _WORDS: Final = ("code", "severity", "state", "triage", "result", "what", "kind"
 
 def said(lang: str, sentence: str, facts: Mapping[str, Any]) -> str:
     """A sentence with its facts in it."""
-    return _SENTENCES[lang][sentence].format(**{k: _shown(lang, k, v) for k, v in facts.items()})
+    return _tied(lang, _SENTENCES[lang][sentence]).format(**{k: _shown(lang, k, v) for k, v in facts.items()})
 
 
 def label(lang: str, name: str, **facts: Any) -> str:
     """A label of the printed report."""
-    return LABELS[lang][name].format(**facts)
+    return _tied(lang, LABELS[lang][name]).format(**facts)
+
+
+def _tied(lang: str, text: str) -> str:
+    """French signs with the space that no line is broken at."""
+    if lang == "fr":
+        for loose in (" ;", " :", " »"):
+            text = text.replace(loose, "\u00a0" + loose[1])
+        text = text.replace("« ", "«\u00a0")
+    return text
 
 
 def word(lang: str, name: str | None) -> str:

@@ -8,6 +8,11 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from cocket.core.config import Settings
+from cocket.customs.machines.alert import ALERT
+from cocket.customs.machines.guarantee import GUARANTEE
+from cocket.customs.machines.movement import MOVEMENT
+from cocket.customs.machines.seal import SEAL
+from cocket.customs.machines.table import STAY, Machine
 from cocket.decoders import protocols
 
 HERE = Path(__file__).resolve().parent
@@ -83,7 +88,59 @@ def devices_page() -> str:
     return "\n".join(out) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "devices/README.md": devices_page}
+_WORDS = {
+    "movement": "A transit from its draft to its discharge, or to the debt.",
+    "seal": "A seal from stock to its return, on one open movement at a time.",
+    "guarantee": "What is set aside of a guarantee for one movement.",
+    "alert": "What people do with an alert. An event is named after the state that it leads to.",
+}
+
+
+def machines_page() -> str:
+    """docs/customs/machines.md from the tables in customs/machines."""
+    out = [
+        "# The four machines",
+        "",
+        "Written by `make docs` from `src/cocket/customs/machines`; do not edit.",
+        "",
+        "What is not in these tables is refused with the state, the event and what is allowed. What a transition needs beside the",
+        "state, and how late events are placed, is told in [the customs file](README.md).",
+    ]
+    for machine in (MOVEMENT, SEAL, GUARANTEE, ALERT):
+        out += [
+            "",
+            f"## {machine.name.capitalize()}",
+            "",
+            _WORDS[machine.name],
+            "",
+            "```mermaid",
+            "stateDiagram-v2",
+        ]
+        names = {s: s.replace("-", "_") for s in machine.states}
+        out += [f'    state "{s}" as {n}' for s, n in names.items() if s != n]
+        out.append(f"    [*] --> {names[machine.initial]}")
+        lines: dict[tuple[str, str], list[str]] = {}
+        for source, event, target in machine.edges():
+            if source != target:
+                lines.setdefault((names[source], names[target]), []).append(event)
+        out += [f"    {a} --> {b}: {', '.join(events)}" for (a, b), events in lines.items()]
+        out += [f"    {names[s]} --> [*]" for s in machine.final]
+        out += ["```", "", "| event | from | to | what it means |", "|---|---|---|---|"]
+        for t in machine.transitions:
+            target = "the same" if t.target == STAY else t.target
+            out.append(f"| `{t.event}` | {_sources(t.sources, machine)} | {target} | {t.effect} |")
+    return "\n".join(out) + "\n"
+
+
+def _sources(sources: tuple[str, ...], machine: Machine) -> str:
+    return "any" if sources == machine.states else ", ".join(sources)
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "devices/README.md": devices_page,
+    "customs/machines.md": machines_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -10,22 +10,20 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import Final
 
 import httpx
 
 from cocket.core.clock import rfc3339
-from cocket.core.errors import BadSetting, Unavailable
+from cocket.core.errors import BadSetting
 from cocket.sim.client import Outcome, Run
 from cocket.sim.script import LASTS_S, write
 from cocket.sim.seals import DAY_US
+from cocket.sim.server import Server
 
 LIFE_SPEED: Final = 60.0
 """Without ``--for``: an hour in a minute."""
@@ -34,7 +32,6 @@ DECLARE_S: Final = 3.0
 SETTLE_SHARE: Final = 0.1
 LEAST_SETTLE_S: Final = 3.0
 LEAST_STREAM_S: Final = 5.0
-START_S: Final = 300.0
 
 
 def run_demo(*, for_s: float | None, as_json: bool, data: Path | None, port: int) -> int:
@@ -55,7 +52,11 @@ def run_demo(*, for_s: float | None, as_json: bool, data: Path | None, port: int
     speed = LIFE_SPEED if stream_s is None else LASTS_S / stream_s
     with tempfile.TemporaryDirectory(prefix="cocket-demo-") as scratch:
         folder = data or Path(scratch) / "data"
-        with _Server(folder, _free(port), DAY_US, speed, Path(scratch) / "server.log") as server:
+        arguments = [
+            *("--data", str(folder), "--port", str(_free(port)), "--demo"),
+            *("--clock", "replay", "--origin", rfc3339(DAY_US), "--speed", repr(speed)),
+        ]
+        with Server(arguments, Path(scratch) / "server.log") as server:
             say("starting the server and writing the script …")
             script = write()
             server.await_ready()
@@ -95,64 +96,6 @@ def _free(port: int) -> int:
         except OSError:
             return 0
     return port
-
-
-class _Server:
-    """The child process."""
-
-    def __init__(self, data: Path, port: int, origin_us: int, speed: float, log: Path) -> None:
-        self.log = log
-        self.command = [
-            sys.executable,
-            *("-m", "cocket", "serve", "--data", str(data), "--port", str(port), "--demo"),
-            *("--clock", "replay", "--origin", rfc3339(origin_us), "--speed", repr(speed)),
-        ]
-        self.url = ""
-
-    def __enter__(self) -> Self:
-        self._log: IO[bytes] = self.log.open("wb")
-        self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-            self.command, stdout=subprocess.PIPE, stderr=self._log, text=True, start_new_session=True
-        )
-        return self
-
-    def await_ready(self) -> None:
-        """Until it listens and answers; raises ``Unavailable`` with its last words if it does not."""
-        assert self._process.stdout is not None
-        late = threading.Timer(START_S, self._process.kill)  # the first start compiles kernels
-        late.start()
-        try:
-            self.url = self._process.stdout.readline().strip()
-        finally:
-            late.cancel()
-        if not self.url.startswith("http"):
-            raise Unavailable(f"the server did not start: {self.words()}")
-        threading.Thread(target=self._process.stdout.read, daemon=True).start()  # never let the pipe fill
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/api/v1/health", timeout=5.0).status_code == httpx.codes.OK:
-                    return
-            time.sleep(0.1)
-        raise Unavailable(f"the server at {self.url} does not answer: {self.words()}")
-
-    def words(self) -> str:
-        """The end of what the server wrote to its log."""
-        self._log.flush()
-        return self.log.read_text(errors="replace")[-2000:].strip() or "it said nothing"
-
-    def wait(self) -> None:
-        """Until it ends."""
-        self._process.wait()
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
 
 
 def _report(outcome: Outcome, as_json: bool) -> None:

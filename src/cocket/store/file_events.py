@@ -100,6 +100,11 @@ class FileBook:
             query = query.where(file_events.c.recorded_us <= known_us)
         return list(_events(connection, query))
 
+    @staticmethod
+    def read_events(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Event]:
+        """The events that a query of the table gives, one at a time."""
+        return _events(connection, query)
+
     def of_movement(
         self,
         mrn: str,

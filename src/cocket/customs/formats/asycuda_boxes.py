@@ -1,4 +1,4 @@
-"""ASYCUDA World's SAD box by box: where each box stands in the canonical model, and how its values are read.
+"""ASYCUDA World's SAD box by box: where each box stands in the canonical model, each a rule of the table.
 
 ``rules`` is the table for one order of the dates, ``month`` or ``day`` first; ``asycuda_sad`` finds out which. Masses are
 kilograms, amounts exact decimals as text, dates ``YYYY-MM-DD``. Boxes are those of the single administrative document.
@@ -6,169 +6,51 @@ kilograms, amounts exact decimals as text, dates ``YYYY-MM-DD``. Boxes are those
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Final
 
 from cocket.customs.formats import values
+from cocket.customs.formats.asycuda_values import (
+    amount,
+    count,
+    day,
+    decimal,
+    first_line,
+    limit,
+    locode,
+    mass,
+    mrn,
+    no_locode,
+    one_line,
+    other_lines,
+    previous,
+    previous_code,
+    procedure,
+    serial,
+    words,
+)
 from cocket.customs.formats.mapping import Join, Known, Leaf, Many, Part, Rule, Within
 
-SLASHED: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})")
 SUPPLEMENTARY: Final = "Supplementary_unit"
-
-
-def _decimal(value: str) -> str:
-    """A number with a point or a comma before its decimals. One comma and three digits can be read in two ways and is refused."""
-    value = "".join(value.split())
-    if "," in value:
-        if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+\.\d+", value):
-            value = value.replace(",", "")
-        elif re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+,\d+", value):
-            value = value.replace(".", "").replace(",", ".")
-        elif re.fullmatch(r"[+-]?\d{1,3},\d{3}", value):
-            raise ValueError(
-                "can be read in two ways; write the decimals after a point, and no mark between thousands"
-            )
-        else:
-            value = value.replace(",", ".", 1)
-    return values.amount(value)
-
-
-def _mass(value: str) -> float | None:
-    return float(_decimal(value)) or None
-
-
-def _count(value: str) -> int | None:
-    return values.integer(value) or None
-
-
-def _amount(value: str) -> str | None:
-    """An amount that was filled in: zero is an empty box."""
-    found = _decimal(value)
-    return found if float(found) else None
-
-
-def _lines(value: str) -> list[str]:
-    return [line for part in re.split(r"\n|\\n", value) if (line := " ".join(part.split()))]
-
-
-def _one_line(value: str) -> str:
-    return " ".join(value.split())
-
-
-def _first_line(value: str) -> str | None:
-    return next(iter(_lines(value)), None)
-
-
-def _other_lines(value: str) -> str | None:
-    return ", ".join(_lines(value)[1:]) or None
-
-
-def _flag(value: str) -> bool:
-    return values.flag(value)
-
-
-def _day(order: str) -> Callable[[str], str | None]:
-    def convert(value: str) -> str | None:
-        found = SLASHED.fullmatch(value)
-        if found is None:
-            found_dotted = re.fullmatch(r"(\d{1,2})[.-](\d{1,2})[.-](\d{4})", value)
-            if found_dotted:
-                return values.day(f"{found_dotted[3]}-{found_dotted[2]:0>2}-{found_dotted[1]:0>2}")
-            return values.moment(value) if "T" in value else values.day(value)
-        month, day = (found[1], found[2]) if order == "month" else (found[2], found[1])
-        if int(found[1]) == int(found[2]) == 0:
-            return None
-        year = int(found[3])
-        if len(found[3]) == 2:
-            year += 1900 if year > 68 else 2000
-        return values.day(f"{year:04d}-{month:0>2}-{day:0>2}")
-
-    return convert
-
-
-def _limit(order: str) -> Callable[[str], str | None]:
-    """The transit's time limit where it is a day; a number of days is left to the reader of the original."""
-    day = _day(order)
-
-    def convert(value: str) -> str | None:
-        if value.isdigit():
-            return None
-        found = day(value)
-        return values.end_of_day(found) if found and "T" not in found else found
-
-    return convert
-
-
-def _mrn(office: str, serial: str, number: str, date: str) -> str | None:
-    """Registration as one identifier; None until there is a number."""
-    if not number.strip("0 "):
-        return None
-    year = next((y for y in re.findall(r"\d+", date) if len(y) == 4), "")
-    if not year:
-        parts = re.findall(r"\d+", date)
-        year = f"20{parts[2]}" if len(parts) >= 3 else ""
-    found = "-".join(part for part in (office, year, f"{serial}{number}") if part)
-    return re.sub(r"[^A-Za-z0-9.-]", "", found).strip("-.") or None
-
-
-def _serial(serial: str, number: str) -> str | None:
-    return f"{serial}{number}" if number.strip("0 ") else None
-
-
-def _words(*parts: str) -> str | None:
-    return " ".join(p for part in parts if (p := _one_line(part))) or None
-
-
-def _procedure(transit: str, code: str, flow: str) -> str | None:
-    """From box 1: a type of transit document or 8 is transit, 7 warehouse, 1 to 3 export, 4 to 6 import; else the flow says it."""
-    if transit or code.startswith("8"):
-        return "transit"
-    if code[:1] in _GENERAL:
-        return _GENERAL[code[:1]]
-    return {"I": "import", "E": "export"}.get(flow[:1].upper())
-
-
-_GENERAL: Final = {
-    "1": "export",
-    "2": "export",
-    "3": "export",
-    "4": "import",
-    "5": "import",
-    "6": "import",
-    "7": "warehouse",
-}
-
-
-def _previous(*parts: str) -> str | None:
-    return "-".join(p for p in parts if p) or None
-
-
-def _locode(value: str) -> str | None:
-    return value if re.fullmatch(r"[A-Z]{2}[A-Z0-9]{3}", value) else None
-
-
-def _no_locode(value: str) -> str | None:
-    return None if _locode(value) else value
 
 
 def _trader(source: str, prefix: str, role: str) -> Many:
     boxes: tuple[Rule, ...] = (
         Leaf("id", f"{prefix}_code"),
-        Leaf("name", f"{prefix}_name", _first_line),
-        Part("address", ".", (Leaf("street", f"{prefix}_name", _other_lines),)),
+        Leaf("name", f"{prefix}_name", first_line),
+        Part("address", ".", (Leaf("street", f"{prefix}_name", other_lines),)),
     )
     return Many("parties", source, boxes, {"role": role})
 
 
-def _registered(source: str, role: str, day: Callable[[str], str | None]) -> Many:
-    boxes = (Join("id", ("Serial_number", "Number"), _serial), Leaf("issued_at", "Date", day))
+def _registered(source: str, role: str, dated: Callable[[str], str | None]) -> Many:
+    boxes = (Join("id", ("Serial_number", "Number"), serial), Leaf("issued_at", "Date", dated))
     return Many("references", source, boxes, {"role": role})
 
 
 def _charges(form: str) -> tuple[Rule, ...]:
-    boxes = (Leaf("amount", "Amount_foreign_currency", _amount), Leaf("currency", "Currency_code"))
+    boxes = (Leaf("amount", "Amount_foreign_currency", amount), Leaf("currency", "Currency_code"))
     return tuple(
         Many("charges", form.format(name), boxes, {"kind": name.replace("_", "-")})
         for name in ("external_freight", "internal_freight", "insurance", "other_cost", "deduction")
@@ -178,9 +60,9 @@ def _charges(form: str) -> tuple[Rule, ...]:
 @cache
 def rules(order: str) -> tuple[Rule, ...]:
     """The table; dates with slashes have their ``order``, ``month`` or ``day``, first."""
-    day = _day(order)
+    dated = day(order)
     item: tuple[Rule, ...] = (
-        Join("hs", ("Tarification/HScode/Commodity_code", "Tarification/HScode/Precision_1"), _previous_code),
+        Join("hs", ("Tarification/HScode/Commodity_code", "Tarification/HScode/Precision_1"), previous_code),
         *(
             Many(
                 "classifications",
@@ -190,29 +72,29 @@ def rules(order: str) -> tuple[Rule, ...]:
             )
             for n in (2, 3, 4)
         ),
-        Leaf("description", "Goods_description/Commercial_Description", _one_line),
-        Leaf("description", "Goods_description/Description_of_goods", _one_line),
+        Leaf("description", "Goods_description/Commercial_Description", one_line),
+        Leaf("description", "Goods_description/Description_of_goods", one_line),
         Many(
             "notes",
             "Goods_description",
-            (Leaf("text", "Description_of_goods", _one_line),),
+            (Leaf("text", "Description_of_goods", one_line),),
             {"kind": "tariff-description"},
         ),
         Leaf("origin", "Goods_description/Country_of_origin_code"),
         Leaf("origin_region", "Goods_description/Country_of_origin_region"),
-        Leaf("gross_mass_kg", "Valuation_item/Weight_itm/Gross_weight_itm", _mass),
-        Leaf("net_mass_kg", "Valuation_item/Weight_itm/Net_weight_itm", _mass),
-        Leaf("supplementary_quantity", f"Tarification/{SUPPLEMENTARY}/Supplementary_unit_quantity", _amount),
+        Leaf("gross_mass_kg", "Valuation_item/Weight_itm/Gross_weight_itm", mass),
+        Leaf("net_mass_kg", "Valuation_item/Weight_itm/Net_weight_itm", mass),
+        Leaf("supplementary_quantity", f"Tarification/{SUPPLEMENTARY}/Supplementary_unit_quantity", amount),
         Leaf("supplementary_unit", f"Tarification/{SUPPLEMENTARY}/Supplementary_unit_code"),
         Leaf("procedure", "Tarification/Extended_customs_procedure"),
         Leaf("procedures", "Tarification/National_customs_procedure", append=True),
         Leaf("preference", "Tarification/Preference_code"),
         Leaf("valuation_method", "Tarification/Valuation_method_code"),
-        Leaf("value", "Valuation_item/Item_Invoice/Amount_foreign_currency", _decimal),
-        Leaf("value", "Tarification/Item_price", _decimal),
+        Leaf("value", "Valuation_item/Item_Invoice/Amount_foreign_currency", decimal),
+        Leaf("value", "Tarification/Item_price", decimal),
         Leaf("currency", "Valuation_item/Item_Invoice/Currency_code"),
-        Leaf("statistical_value", "Valuation_item/Statistical_value", _decimal),
-        Leaf("customs_value", "Valuation_item/Total_CIF_itm", _amount),
+        Leaf("statistical_value", "Valuation_item/Statistical_value", decimal),
+        Leaf("customs_value", "Valuation_item/Total_CIF_itm", amount),
         *_charges("Valuation_item/item_{}"),
         Many(
             "packages",
@@ -220,7 +102,7 @@ def rules(order: str) -> tuple[Rule, ...]:
             (
                 Leaf("kind", "Kind_of_packages_code"),
                 Leaf("quantity", "Number_of_packages", values.integer),
-                Join("marks", ("Marks1_of_packages", "Marks2_of_packages"), _words),
+                Join("marks", ("Marks1_of_packages", "Marks2_of_packages"), words),
             ),
         ),
         Many(
@@ -228,9 +110,9 @@ def rules(order: str) -> tuple[Rule, ...]:
             "Taxation/Taxation_line",
             (
                 Leaf("kind", "Duty_tax_code"),
-                Leaf("base_amount", "Duty_tax_Base", _amount),
-                Leaf("rate", "Duty_tax_rate", _amount),
-                Leaf("amount", "Duty_tax_amount", _amount),
+                Leaf("base_amount", "Duty_tax_Base", amount),
+                Leaf("rate", "Duty_tax_rate", amount),
+                Leaf("amount", "Duty_tax_amount", amount),
                 Leaf("method", "Duty_tax_MP"),
             ),
         ),
@@ -246,39 +128,39 @@ def rules(order: str) -> tuple[Rule, ...]:
             "Attached_documents",
             (
                 Leaf("kind", "Attached_document_code"),
-                Leaf("name", "Attached_document_name", _one_line),
-                Leaf("id", "Attached_document_reference", _one_line),
-                Leaf("issued_at", "Attached_document_date", day),
-                Leaf("party", "Attached_document_Authority", _one_line),
+                Leaf("name", "Attached_document_name", one_line),
+                Leaf("id", "Attached_document_reference", one_line),
+                Leaf("issued_at", "Attached_document_date", dated),
+                Leaf("party", "Attached_document_Authority", one_line),
             ),
             {"role": "supporting"},
         ),
         Many("documents", ".", (Leaf("id", "Licence_number"),), {"role": "authorisation", "kind": "licence"}),
         Many("notes", "Tarification", (Leaf("code", "A.I._code"),), {"kind": "additional-information"}),
-        Many("notes", ".", (Leaf("text", "Free_text_1", _one_line),)),
-        Many("notes", ".", (Leaf("text", "Free_text_2", _one_line),)),
+        Many("notes", ".", (Leaf("text", "Free_text_1", one_line),)),
+        Many("notes", ".", (Leaf("text", "Free_text_2", one_line),)),
     )
     consignment: tuple[Rule, ...] = (
-        Leaf("containerised", "Transport/Container_flag", _flag),
+        Leaf("containerised", "Transport/Container_flag", values.flag),
         _trader("Traders/Exporter", "Exporter", "consignor"),
         _trader("Traders/Consignee", "Consignee", "consignee"),
         Many(
             "places",
             "Transport/Place_of_loading",
             (
-                Leaf("unlocode", "Code", _locode),
-                Leaf("id", "Code", _no_locode),
-                Leaf("name", "Name", _one_line),
+                Leaf("unlocode", "Code", locode),
+                Leaf("id", "Code", no_locode),
+                Leaf("name", "Name", one_line),
                 Leaf("country", "Country"),
             ),
             {"role": "loading"},
         ),
-        Many("places", "Transport", (Leaf("id", "Location_of_goods", _one_line),), {"role": "goods"}),
-        Many("places", "Warehouse", (Leaf("id", "Identification", _one_line),), {"role": "warehouse"}),
+        Many("places", "Transport", (Leaf("id", "Location_of_goods", one_line),), {"role": "goods"}),
+        Many("places", "Warehouse", (Leaf("id", "Identification", one_line),), {"role": "warehouse"}),
         Many(
             "transport",
             "Transport/Means_of_transport/Departure_arrival_information",
-            (Leaf("id", "Identity", _one_line), Leaf("nationality", "Nationality")),
+            (Leaf("id", "Identity", one_line), Leaf("nationality", "Nationality")),
             {"role": "departure"},
         ),
         Many(
@@ -286,7 +168,7 @@ def rules(order: str) -> tuple[Rule, ...]:
             "Transport/Means_of_transport/Border_information",
             (
                 Leaf("mode", "Mode"),
-                Leaf("id", "Identity", _one_line),
+                Leaf("id", "Identity", one_line),
                 Leaf("nationality", "Nationality"),
             ),
             {"role": "border"},
@@ -298,16 +180,16 @@ def rules(order: str) -> tuple[Rule, ...]:
                 Leaf("id", "Container_identity"),
                 Leaf("kind", "Container_type"),
                 Leaf("fill", "Empty_full_indicator"),
-                Leaf("gross_mass_kg", "Gross_weight", _mass),
+                Leaf("gross_mass_kg", "Gross_weight", mass),
                 Leaf("goods_items", "Item_Number", values.integer, append=True),
-                Leaf("remarks", "Goods_description", _one_line),
+                Leaf("remarks", "Goods_description", one_line),
             ),
         ),
         Many(
             "equipment",
             "Transit/Seals",
             (
-                Leaf("seal_count", "Number", _count),
+                Leaf("seal_count", "Number", count),
                 Many("seals", "Identity", (Leaf("id", "."),)),
             ),
         ),
@@ -327,9 +209,9 @@ def rules(order: str) -> tuple[Rule, ...]:
                     Leaf("kind", "Suppliers_document_type_code"),
                     Leaf("kind", "Suppliers_document_code"),
                     Leaf("id", "Suppliers_document_invoice_nbr"),
-                    Leaf("issued_at", "Suppliers_document_date", day),
-                    Leaf("party", "Suppliers_document_name", _one_line),
-                    Leaf("party", "Invoice_supplier_name", _one_line),
+                    Leaf("issued_at", "Suppliers_document_date", dated),
+                    Leaf("party", "Suppliers_document_name", one_line),
+                    Leaf("party", "Invoice_supplier_name", one_line),
                 ),
                 {"role": "invoice"},
             )
@@ -347,7 +229,7 @@ def rules(order: str) -> tuple[Rule, ...]:
                         "Prev_decl_reg_serial",
                         "Prev_decl_reg_number",
                     ),
-                    _previous,
+                    previous,
                 ),
                 Leaf("item_number", "Prev_decl_item_number", values.integer),
             ),
@@ -363,20 +245,20 @@ def rules(order: str) -> tuple[Rule, ...]:
                 "Registration/Number",
                 "Registration/Date",
             ),
-            _mrn,
+            mrn,
         ),
-        Leaf("accepted_at", "Registration/Date", day),
-        Join("declaration_type", ("Type/Type_of_declaration", "Type/Declaration_gen_procedure_code"), _words),
+        Leaf("accepted_at", "Registration/Date", dated),
+        Join("declaration_type", ("Type/Type_of_declaration", "Type/Declaration_gen_procedure_code"), words),
         Leaf("additional_type", "Type/Type_of_transit_document"),
-        _registered("Registration", "registration", day),
-        _registered("Assessment", "assessment", day),
-        _registered("receipt", "receipt", day),
+        _registered("Registration", "registration", dated),
+        _registered("Assessment", "assessment", dated),
+        _registered("receipt", "receipt", dated),
         Many(
             "offices",
             "Office_segment",
             (
                 Leaf("id", "Customs_clearance_office_code"),
-                Leaf("name", "Customs_Clearance_office_name", _one_line),
+                Leaf("name", "Customs_Clearance_office_name", one_line),
             ),
             {"role": "lodgement"},
         ),
@@ -391,21 +273,19 @@ def rules(order: str) -> tuple[Rule, ...]:
                 "Identification/Type/Declaration_gen_procedure_code",
                 "Property/Sad_flow",
             ),
-            _procedure,
+            procedure,
         ),
-        Leaf("lrn", "Declarant/Reference/Number", _one_line),
-        Leaf("lodged_at", "Property/Date_of_declaration", day),
-        Leaf("items_total", "Property/Nbers/Total_number_of_items", _count),
-        Leaf("packages_total", "Property/Nbers/Total_number_of_packages", _count),
-        Leaf("gross_mass_kg", "Valuation/Weight/Gross_weight", _mass),
-        Leaf("gross_mass_kg", "Valuation/Total/Total_weight", _mass),
-        Leaf("value", "Valuation/Gs_Invoice/Amount_foreign_currency", _decimal),
-        Leaf("value", "Valuation/Total/Total_invoice", _decimal),
+        Leaf("lrn", "Declarant/Reference/Number", one_line),
+        Leaf("lodged_at", "Property/Date_of_declaration", dated),
+        Leaf("items_total", "Property/Nbers/Total_number_of_items", count),
+        Leaf("packages_total", "Property/Nbers/Total_number_of_packages", count),
+        Leaf("gross_mass_kg", "Valuation/Weight/Gross_weight", mass),
+        Leaf("gross_mass_kg", "Valuation/Total/Total_weight", mass),
+        Leaf("value", "Valuation/Gs_Invoice/Amount_foreign_currency", decimal),
+        Leaf("value", "Valuation/Total/Total_invoice", decimal),
         Leaf("currency", "Valuation/Gs_Invoice/Currency_code"),
-        Leaf("exchange_rate", "Valuation/Gs_Invoice/Currency_rate", _decimal),
-        Join(
-            "terms_of_delivery", ("Transport/Delivery_terms/Code", "Transport/Delivery_terms/Place"), _words
-        ),
+        Leaf("exchange_rate", "Valuation/Gs_Invoice/Currency_rate", decimal),
+        Join("terms_of_delivery", ("Transport/Delivery_terms/Code", "Transport/Delivery_terms/Place"), words),
         Leaf("country_of_dispatch", "General_information/Country/Export/Export_country_code"),
         Leaf("country_of_destination", "General_information/Country/Destination/Destination_country_code"),
         Leaf("country_of_trade", "General_information/Country/Trading_country"),
@@ -413,13 +293,13 @@ def rules(order: str) -> tuple[Rule, ...]:
         Join(
             "nature_of_transaction",
             ("Financial/Financial_transaction/code1", "Financial/Financial_transaction/code2"),
-            _previous_code,
+            previous_code,
         ),
-        Leaf("payment_method", "Financial/Mode_of_payment", _one_line),
+        Leaf("payment_method", "Financial/Mode_of_payment", one_line),
         Leaf("inland_mode", "Transport/Means_of_transport/Inland_mode_of_transport"),
         Leaf("border_mode", "Transport/Means_of_transport/Border_information/Mode"),
-        Leaf("limit_at", "Transit/Time_limit", _limit(order)),
-        Leaf("exited_at", "Export_release/Date_of_exit", day),
+        Leaf("limit_at", "Transit/Time_limit", limit(order)),
+        Leaf("exited_at", "Export_release/Date_of_exit", dated),
         Many(
             "references",
             "Financial",
@@ -432,13 +312,13 @@ def rules(order: str) -> tuple[Rule, ...]:
         Many(
             "offices",
             "Transport/Border_office",
-            (Leaf("id", "Code"), Leaf("name", "Name", _one_line)),
+            (Leaf("id", "Code"), Leaf("name", "Name", one_line)),
             {"role": "border"},
         ),
         Many(
             "offices",
             "Transit/Destination",
-            (Leaf("id", "Office", _one_line), Leaf("country", "Country")),
+            (Leaf("id", "Office", one_line), Leaf("country", "Country")),
             {"role": "destination"},
         ),
         Many(
@@ -446,7 +326,7 @@ def rules(order: str) -> tuple[Rule, ...]:
             "Export_release",
             (
                 Leaf("id", "Actual_office_of_exit_code"),
-                Leaf("name", "Actual_office_of_exit_name", _one_line),
+                Leaf("name", "Actual_office_of_exit_name", one_line),
             ),
             {"role": "exit"},
         ),
@@ -455,15 +335,15 @@ def rules(order: str) -> tuple[Rule, ...]:
             "Declarant",
             (
                 Leaf("id", "Declarant_code"),
-                Leaf("name", "Declarant_name", _first_line),
-                Part("address", ".", (Leaf("street", "Declarant_name", _other_lines),)),
+                Leaf("name", "Declarant_name", first_line),
+                Part("address", ".", (Leaf("street", "Declarant_name", other_lines),)),
             ),
             {"role": "declarant"},
         ),
         Many(
             "parties",
             "Declarant",
-            (Leaf("name", "Declarant_representative", _one_line),),
+            (Leaf("name", "Declarant_representative", one_line),),
             {"role": "representative"},
         ),
         _trader("Traders/Financial", "Financial", "financial"),
@@ -472,9 +352,9 @@ def rules(order: str) -> tuple[Rule, ...]:
             "Transit/Principal",
             (
                 Leaf("id", "Code"),
-                Leaf("name", "Name", _first_line),
-                Part("address", ".", (Leaf("street", "Name", _other_lines),)),
-                Part("contact", ".", (Leaf("name", "Representative", _one_line),)),
+                Leaf("name", "Name", first_line),
+                Part("address", ".", (Leaf("street", "Name", other_lines),)),
+                Part("contact", ".", (Leaf("name", "Representative", one_line),)),
             ),
             {"role": "holder"},
         ),
@@ -482,14 +362,14 @@ def rules(order: str) -> tuple[Rule, ...]:
             "guarantees",
             "Financial/Guarantee",
             (
-                Leaf("other_reference", "Name", _one_line),
-                Leaf("amount", "Amount", _amount),
-                Leaf("valid_to", "Date", day),
+                Leaf("other_reference", "Name", one_line),
+                Leaf("amount", "Amount", amount),
+                Leaf("valid_to", "Date", dated),
                 Leaf("not_valid_in", "Excluded_country/Code", append=True),
             ),
         ),
         *(
-            Many("duties", "Financial/Amounts", (Leaf("amount", source, _amount),), {"kind": kind})
+            Many("duties", "Financial/Amounts", (Leaf("amount", source, amount),), {"kind": kind})
             for source, kind in (
                 ("Totals_taxes", "total"),
                 ("Global_taxes", "global"),
@@ -501,19 +381,19 @@ def rules(order: str) -> tuple[Rule, ...]:
             "Assessment_notice/Item_tax",
             (
                 Leaf("kind", "Tax_code"),
-                Leaf("amount", "Tax_amount", _amount),
+                Leaf("amount", "Tax_amount", amount),
                 Leaf("method", "Tax_MP"),
             ),
         ),
-        Many("notes", "General_information", (Leaf("text", "Additional_information", _one_line),)),
-        Many("notes", "General_information", (Leaf("text", "Comments_free_text", _one_line),)),
-        Many("notes", "Export_release", (Leaf("text", "Comments", _one_line),), {"kind": "exit"}),
+        Many("notes", "General_information", (Leaf("text", "Additional_information", one_line),)),
+        Many("notes", "General_information", (Leaf("text", "Comments_free_text", one_line),)),
+        Many("notes", "Export_release", (Leaf("text", "Comments", one_line),), {"kind": "exit"}),
         Many(
             "controls",
             "Transit",
             (
-                Leaf("result", "Result_of_control", _one_line),
-                Leaf("by", "Officer_name", _one_line),
+                Leaf("result", "Result_of_control", one_line),
+                Leaf("by", "Officer_name", one_line),
             ),
         ),
         Many("consignments", ".", consignment),
@@ -521,8 +401,3 @@ def rules(order: str) -> tuple[Rule, ...]:
         Known("Property/Forms/Total_number_of_forms", "the paper form's pages"),
         Known("Property/Selected_page", "which page was on the screen"),
     )
-
-
-def _previous_code(*parts: str) -> str | None:
-    """Pieces of one code, written together."""
-    return "".join("".join(part.split()) for part in parts) or None

@@ -25,7 +25,8 @@ from lxml import etree
 
 from cocket.core.errors import Fault
 from cocket.customs.formats import checks
-from cocket.customs.formats.asycuda_boxes import SLASHED, SUPPLEMENTARY, rules
+from cocket.customs.formats.asycuda_boxes import SUPPLEMENTARY, rules
+from cocket.customs.formats.asycuda_values import SLASHED
 from cocket.customs.formats.elements import node_of
 from cocket.customs.formats.mapping import Mapped, Node, apply
 from cocket.customs.formats.moving import move

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from cocket.customs.formats import edifact_rules as r
+from cocket.customs.formats.edifact_codes import CELL
 from cocket.customs.formats.edifact_syntax import Message, Segment
 from cocket.customs.formats.edifact_tree import Group, Names
 from cocket.customs.formats.mapping import Known, Leaf, Many, Rule, Within
 
-_CELL: Final = frozenset({r.CELL})
+_CELL: Final = frozenset({CELL})
 _HEAD: Final = (
     Group("SG1", "RFF", "DTM"),
     Group("SG2", "NAD", "DTM", (Group("SG3", "CTA", "COM"),)),

@@ -94,7 +94,10 @@ RULES: Final[tuple[Rule, ...]] = (
         "statuses",
         ".",
         "SG9",
-        (Leaf("code", "BGM/C002.1001", lambda code: _GATE.get(code, code)),),
+        (
+            Leaf("code", "BGM/C002.1001", lambda code: _GATE.get(code, code)),
+            Part("place", "LOC[3227=165]", r.PLACE),
+        ),
         (
             Leaf("equipment_id", "EQD/C237.8260"),
             *r.when("at", "7", "203", "178", "186", "136"),

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cocket.customs.formats import edifact_rules as r
+from cocket.customs.formats.edifact_codes import TRANSPORT_DOCUMENTS
 from cocket.customs.formats.edifact_tree import Group
+from cocket.customs.formats.edifact_values import decimal, whole, words
 from cocket.customs.formats.mapping import Gather, Join, Leaf, Many, Mapped, Node, Rule, Within
 from cocket.customs.formats.moving import move
 
@@ -58,7 +60,7 @@ STRUCTURE: Final = Group(
 def _described(nodes: Sequence[Node]) -> str | None:
     """The description of goods, which may run over several FTX."""
     lines = [child.text for node in nodes for child in node.children if child.name.startswith("C108.")]
-    return r.words(*lines)
+    return words(*lines)
 
 
 def _paper(source: str) -> Many:
@@ -75,12 +77,12 @@ def _paper(source: str) -> Many:
 
 
 _ITEM: Final[tuple[Rule, ...]] = (
-    Leaf("number", "GID/1496", r.whole),
+    Leaf("number", "GID/1496", whole),
     *(
-        Many("packages", "GID", (Leaf("quantity", f"{c}.7224", r.whole), Leaf("kind", f"{c}.7065")))
+        Many("packages", "GID", (Leaf("quantity", f"{c}.7224", whole), Leaf("kind", f"{c}.7065")))
         for c in r.many("C213", 3)
     ),
-    Many("packages", "PCI", (Join("marks", r.many("C210.7102", 10), r.words),)),
+    Many("packages", "PCI", (Join("marks", r.many("C210.7102", 10), words),)),
     Gather("description", "FTX+AAA", _described),
     *r.notes("FTX"),
     *r.MASSES,
@@ -96,7 +98,7 @@ _ITEM: Final[tuple[Rule, ...]] = (
     Many("dangerous_goods", "DGS", r.DANGEROUS),
     Leaf("equipment_ids", "SGP/C237.8260", append=True),
     *(
-        Within(f"MOA[C516.5025={q}]", (Leaf(into, "C516.5004", r.decimal), Leaf(currency, "C516.6345")))
+        Within(f"MOA[C516.5025={q}]", (Leaf(into, "C516.5004", decimal), Leaf(currency, "C516.6345")))
         for q, into, currency in (
             ("66", "value", "currency"),
             ("40", "customs_value", "customs_currency"),
@@ -123,9 +125,9 @@ def _details(below: str) -> tuple[Rule, ...]:
 
 
 _CONSIGNMENT: Final[tuple[Rule, ...]] = (
-    Leaf("number", "CNI/1490", r.whole),
+    Leaf("number", "CNI/1490", whole),
     Leaf("reference", "CNI/C503.1004"),
-    *(Leaf("reference", f"SG8/RFF[C506.1153={q}]/C506.1154") for q in r.TRANSPORT_DOCUMENTS),
+    *(Leaf("reference", f"SG8/RFF[C506.1153={q}]/C506.1154") for q in TRANSPORT_DOCUMENTS),
     r.papers("SG8/RFF"),
     r.papers("SG8/SG9/SG10/RFF"),
     *_details(""),

@@ -1,285 +1,53 @@
-"""What the EDIFACT messages share on their way to the canonical model: parties, places, means of transport, equipment and its seals, masses, times.
-
-Codes are those of the UN code directory (UNCL D.00B) and, for qualifiers in containers' messages, of the SMDG's and ITIGG's guides. A qualifier that is not
-listed here has no meaning here: its segment is kept raw and flagged, never guessed at.
-"""
+"""What the EDIFACT messages share on their way to the canonical model: parties, places, means of transport, equipment and its seals, masses, times."""
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
 from typing import Final
 
-from cocket.customs.formats import values
+from cocket.customs.formats.edifact_codes import (
+    CELL,
+    COUNTRIES,
+    FILLS,
+    OFFICES,
+    PAPERS,
+    PARTIES,
+    PLACES,
+    SEAL_STATES,
+    SEALED_BY,
+    STAGES,
+    STATUSES,
+    TEMPERATURES_OF,
+)
 from cocket.customs.formats.edifact_tree import ANY, APART, Names
+from cocket.customs.formats.edifact_values import (
+    decimal,
+    dimensions,
+    equipment_kind,
+    function,
+    locode,
+    mass,
+    means_kind,
+    measured,
+    moment,
+    no_locode,
+    prepared,
+    stage,
+    whole,
+    words,
+)
 from cocket.customs.formats.mapping import Join, Leaf, Many, Part, Rule, Within
-
-PARTIES: Final = {
-    "AG": "agent",
-    "BY": "buyer",
-    "CA": "carrier",
-    "CB": "broker",
-    "CF": "equipment-operator",
-    "CM": "customs",
-    "CN": "consignee",
-    "CZ": "consignor",
-    "DP": "delivery",
-    "DT": "declarant",
-    "EX": "exporter",
-    "FW": "forwarder",
-    "GO": "owner",
-    "IM": "importer",
-    "MR": "recipient",
-    "MS": "sender",
-    "N1": "notify",
-    "N2": "notify",
-    "NI": "notify",
-    "OS": "original-shipper",
-    "SE": "seller",
-    "SF": "ship-from",
-    "ST": "ship-to",
-    "TR": "terminal",
-    "UC": "ultimate-consignee",
-    "WH": "warehouse-keeper",
-}
-"""3035, party function."""
-
-_PLACES: Final = {
-    "5": "departure",
-    "7": "delivery",
-    "8": "destination",
-    "9": "loading",
-    "10": "acceptance",
-    "11": "unloading",
-    "13": "transhipment",
-    "14": "goods",
-    "18": "warehouse",
-    "20": "ultimate-destination",
-    "60": "arrival",
-    "61": "next-call",
-    "65": "final-unloading",
-    "76": "original-loading",
-    "80": "despatch",
-    "83": "delivery",
-    "87": "first-arrival",
-    "88": "receipt",
-    "91": "issue",
-    "92": "routing",
-    "94": "previous-call",
-    "98": "empty-pick-up",
-    "99": "empty-return",
-    "125": "last-call",
-    "152": "next-unloading",
-    "153": "call",
-    "165": "activity",
-    "170": "final-unloading",
-    "175": "activity",
-}
-"""3227, place function, of places that are no customs office, no country and no cell on board."""
-
-OFFICES: Final = {"22": "clearance", "41": "entry", "42": "exit"}
-COUNTRIES: Final = {"27": "origin", "28": "country_of_destination", "35": "country_of_dispatch"}
-CELL: Final = "147"
-
-_MEANS: Final = {
-    "1": "inland",
-    "10": "pre-carriage",
-    "11": "border",
-    "12": "departure",
-    "13": "arrival",
-    "20": "main-carriage",
-    "30": "on-carriage",
-}
-"""8051, transport stage."""
 
 KNOWN: Final[Names] = {
     "NAD": PARTIES,
-    "TDT": _MEANS,
+    "TDT": STAGES,
     "FTX": {"AAA": APART, ANY: True},
     "LOC": {
-        **_PLACES,
+        **PLACES,
         CELL: APART,
         **dict.fromkeys(OFFICES, APART),
         **dict.fromkeys(COUNTRIES, APART),
     },
 }
-
-FUNCTIONS: Final = {
-    "1": "cancellation",
-    "2": "amendment",
-    "3": "amendment",
-    "4": "amendment",
-    "5": "replacement",
-    "6": "notice",
-    "7": "notice",
-    "9": "original",
-    "11": "response",
-    "13": "request",
-    "20": "amendment",
-    "21": "amendment",
-    "22": "notice",
-    "27": "response",
-    "29": "response",
-    "31": "notice",
-    "33": "amendment",
-    "36": "amendment",
-    "43": "notice",
-    "44": "response",
-    "46": "notice",
-    "47": "original",
-    "54": "original",
-}
-"""1225, message function."""
-
-_PAPERS: Final = {
-    "AAM": "transport",
-    "AAS": "transport",
-    "AWB": "transport",
-    "BH": "transport",
-    "BM": "transport",
-    "HWB": "transport",
-    "MB": "transport",
-    "MWB": "transport",
-    "BN": "booking",
-    "IV": "invoice",
-    "MF": "manifest",
-}
-TRANSPORT_DOCUMENTS: Final = ("BM", "BH", "HWB", "AWB", "AAS", "AAM", "MB", "MWB")
-"""1153, the reference of a consignment's own transport document, the likeliest first."""
-
-_FILL: Final = {"4": "empty", "5": "full", "7": "full-mixed", "8": "full-single"}
-_STATUS: Final = {
-    "1": "continental",
-    "2": "export",
-    "3": "import",
-    "4": "remain-on-board",
-    "5": "shifter",
-    "6": "transhipment",
-}
-_SEALED_BY: Final = {
-    "AA": "consolidator",
-    "AB": "unknown",
-    "AC": "quarantine",
-    "CA": "carrier",
-    "CU": "customs",
-    "SH": "shipper",
-    "TO": "terminal",
-}
-_SEAL_STATE: Final = {"1": "intact", "2": "damaged", "3": "missing"}
-_TEMPERATURE: Final = {"1": "storage", "2": "transport", "3": "operation"}
-_KG: Final = {
-    "KGM": Decimal(1),
-    "KG": Decimal(1),
-    "KGS": Decimal(1),
-    "TNE": Decimal(1000),
-    "GRM": Decimal("0.001"),
-    "LBR": Decimal("0.45359237"),
-}
-_FORMS: Final = {"": {6: "101", 8: "102", 10: "201", 12: "203", 14: "204"}}
-_TIMES: Final = frozenset({"101", "102", "201", "203", "204", "303", "304"})
-
-
-# --- values
-
-
-def decimal(value: str) -> str:
-    """A number with a comma or a point before its decimals (ISO 9735-1, 10.1), exact."""
-    return values.amount(value.replace(",", ".", 1))
-
-
-def whole(value: str) -> int:
-    """A whole number; decimals that are zero are allowed."""
-    return values.integer(value.replace(",", ".", 1))
-
-
-def mass(unit: str, value: str) -> float | None:
-    """Kilograms of a mass in KGM, TNE, GRM or LBR (UN/ECE Recommendation 20)."""
-    if not value:
-        return None
-    factor = _KG.get(unit.upper())
-    if factor is None:
-        raise ValueError(
-            f"the unit {unit or '(none)'} of a mass is not known; known are KGM, TNE, GRM and LBR"
-        )
-    return float(Decimal(decimal(value)) * factor)
-
-
-def cubic_metres(unit: str, value: str) -> float | None:
-    """A volume in MTQ; in another unit it is left raw."""
-    return float(decimal(value)) if unit == "MTQ" and value else None
-
-
-def moment(value: str, form: str, _qualifier: str) -> str | None:
-    """DTM's time as RFC 3339 or its day; without a form, as its length says. Periods and other forms are left raw."""
-    form = form or _FORMS[""].get(len(value), "")
-    if not value or form not in _TIMES:
-        return None
-    return values.formatted(form, value)
-
-
-def prepared(day: str, time: str) -> str | None:
-    """UNB's date and time (S004)."""
-    digits = day + time
-    form = _FORMS[""].get(len(digits))
-    if not digits.isdigit() or form is None:
-        raise ValueError("is no date and time YYMMDD:HHMM or CCYYMMDD:HHMM")
-    return values.formatted(form, digits)
-
-
-def words(*parts: str) -> str | None:
-    """Lines of free text as one."""
-    return " ".join(" ".join(part.split()) for part in parts if part.strip()) or None
-
-
-def locode(value: str) -> str | None:
-    """A UN/LOCODE."""
-    return value if re.fullmatch(r"[A-Z]{2}[A-Z2-9]{3}", value) else None
-
-
-def no_locode(value: str) -> str | None:
-    """What stands in a place's identifier and is no UN/LOCODE."""
-    return None if locode(value) else value
-
-
-def _function(value: str) -> str:
-    found = FUNCTIONS.get(value)
-    if found is None:
-        raise ValueError(f"is no message function (1225) that is known; known are {', '.join(FUNCTIONS)}")
-    return found
-
-
-def _stage(stage: str, mode: str) -> str:
-    """A main carriage by sea or river is the vessel's."""
-    return "vessel" if stage == "20" and mode in {"", "1", "8"} else _MEANS[stage]
-
-
-def _means_kind(mode: str, codes: str, identifier: str) -> str | None:
-    """What identifies a means, by EU code list CL750: IMO number 10, wagon 20, road vehicle 30; a call sign has none there."""
-    if codes == "103":
-        return "call-sign"
-    if mode == "3":
-        return "30"
-    if mode == "2":
-        return "20"
-    if mode in {"", "1"} and (codes in {"146", "11"} or mode) and re.fullmatch(r"(IMO)?\d{7}", identifier):
-        return "10"
-    return None
-
-
-def _equipment_kind(qualifier: str, size: str) -> str | None:
-    """The ISO 6346 size and type code; without one, what the equipment is."""
-    return size or qualifier or None
-
-
-def _measured(what: str, which: str) -> str | None:
-    return "-".join(part for part in (what, which) if part) or None
-
-
-def _dimensions(*sizes: str) -> str | None:
-    return "x".join(decimal(size) for size in sizes if size) or None
-
-
-# --- rules
 
 
 def many(name: str, count: int) -> tuple[str, ...]:
@@ -343,7 +111,7 @@ def party_group(group: str, contacts: str) -> Many:
 
 
 PLACE: Final[tuple[Rule, ...]] = (
-    Leaf("role", "3227", _PLACES.__getitem__),
+    Leaf("role", "3227", PLACES.__getitem__),
     Leaf("unlocode", "C517.3225", locode),
     Leaf("id", "C517.3225", no_locode),
     Leaf("name", "C517.3224"),
@@ -382,9 +150,9 @@ def total_mass(into: str, code: str, source: str = "CNT") -> Within:
 
 
 MEANS: Final[tuple[Rule, ...]] = (
-    Join("role", ("8051", "C220.8067"), _stage),
+    Join("role", ("8051", "C220.8067"), stage),
     Leaf("mode", "C220.8067"),
-    Join("kind", ("C220.8067", "C222.1131", "C222.8213"), _means_kind),
+    Join("kind", ("C220.8067", "C222.1131", "C222.8213"), means_kind),
     Leaf("id", "C222.8213"),
     Leaf("name", "C222.8212"),
     Leaf("nationality", "C222.8453"),
@@ -410,7 +178,7 @@ def papers(source: str, into: str = "documents") -> Many:
             Join(
                 "role",
                 ("C506.1153", "C506.1154"),
-                lambda q, _: _PAPERS.get(q, "additional-reference"),
+                lambda q, _: PAPERS.get(q, "additional-reference"),
             ),
             Leaf("kind", "C506.1153"),
             Leaf("id", "C506.1154"),
@@ -457,7 +225,7 @@ MEASURES: Final[tuple[Rule, ...]] = (
             "measures",
             source,
             (
-                Join("kind", ("6311", "C502.6313"), _measured),
+                Join("kind", ("6311", "C502.6313"), measured),
                 Leaf("value", "C174.6314", decimal),
                 Leaf("unit", "C174.6411"),
             ),
@@ -469,7 +237,7 @@ MEASURES: Final[tuple[Rule, ...]] = (
         "DIM[6145]",
         (
             Leaf("kind", "6145", lambda q: f"dimension-{q}"),
-            Join("value", ("C211.6168", "C211.6140", "C211.6008"), _dimensions),
+            Join("value", ("C211.6168", "C211.6140", "C211.6008"), dimensions),
             Leaf("unit", "C211.6411"),
         ),
     ),
@@ -480,7 +248,7 @@ TEMPERATURES: Final[tuple[Rule, ...]] = (
         "measures",
         "TMP[6245]",
         (
-            Leaf("kind", "6245", lambda q: f"temperature-{_TEMPERATURE.get(q, q)}"),
+            Leaf("kind", "6245", lambda q: f"temperature-{TEMPERATURES_OF.get(q, q)}"),
             Leaf("value", "C239.6246", decimal),
             Leaf("unit", "C239.6411"),
         ),
@@ -501,17 +269,17 @@ SEALS: Final = Many(
     "SEL[9308]",
     (
         Leaf("id", "9308"),
-        Leaf("party", "C215.9303", lambda code: _SEALED_BY.get(code, code)),
+        Leaf("party", "C215.9303", lambda code: SEALED_BY.get(code, code)),
         Leaf("party", "C215.9302"),
-        Leaf("state", "4517", lambda code: _SEAL_STATE.get(code, code)),
+        Leaf("state", "4517", lambda code: SEAL_STATES.get(code, code)),
     ),
 )
 
 EQUIPMENT: Final[tuple[Rule, ...]] = (
     Leaf("id", "C237.8260"),
-    Join("kind", ("8053", "C224.8155"), _equipment_kind),
-    Leaf("status", "8249", lambda code: _STATUS.get(code, code)),
-    Leaf("fill", "8169", lambda code: _FILL.get(code, code)),
+    Join("kind", ("8053", "C224.8155"), equipment_kind),
+    Leaf("status", "8249", lambda code: STATUSES.get(code, code)),
+    Leaf("fill", "8169", lambda code: FILLS.get(code, code)),
 )
 """Of EQD itself."""
 
@@ -538,7 +306,7 @@ def header(kind: str) -> tuple[Rule, ...]:
     """What every message begins with: its number, function and time."""
     return (
         Leaf("lrn", "BGM/C106.1004"),
-        Leaf("function", "BGM/1225", _function),
+        Leaf("function", "BGM/1225", function),
         Many(
             "references",
             "BGM[C106.1004]",

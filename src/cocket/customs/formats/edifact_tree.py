@@ -201,6 +201,8 @@ def _name(segment: Segment, known: Names) -> str:
     if tag == "MEA":
         # Without 6313, what is measured is told by 6311 alone (MEA+WT++KGM:21000).
         return "MEA" if segment.value(1) else "MEA-"
+    if tag in _EMPTY_WITHOUT and not any(segment.value(*at) for at in _EMPTY_WITHOUT[tag]):
+        return f"{tag}-"
     names = known.get(tag)
     if names is None:
         return tag
@@ -215,6 +217,12 @@ def _name(segment: Segment, known: Names) -> str:
 
 ANY: Final = "*"
 """Among the qualifiers of a tag: every other one has a meaning too."""
+
+_EMPTY_WITHOUT: Final = {
+    "LOC": ((1, 0), (1, 3), (2, 0), (2, 3)),
+    "NAD": ((1, 0), (2, 0), (3, 0), (4, 0), (5, 0)),
+}
+"""Elements and components of which one at least has to be there for a place or party to be one (``LOC+9+:139:6`` is none)."""
 
 APART: Final = object()
 """Marks a qualifier whose segment is named with it (``LOC+147``), since rules ask for it apart from the others of its tag."""

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from cocket.customs.formats import edifact_rules as r
+from cocket.customs.formats.edifact_codes import TRANSPORT_DOCUMENTS
 from cocket.customs.formats.edifact_tree import Group
+from cocket.customs.formats.edifact_values import whole, words
 from cocket.customs.formats.mapping import Each, Gather, Join, Leaf, Many, Node, Part, Rule, Within
 
 _EQUIPMENT: Final = Group("SG8", "EQD", "MEA DIM SEL RFF TPL TMD", (Group("SG9", "EQA", "SEL"),))
@@ -61,16 +63,21 @@ def _only(nodes: Sequence[Node]) -> str | None:
     return nodes[0].text if len(nodes) == 1 else None
 
 
+def _own_code(category: str, code: str, more: str) -> str | None:
+    """A carrier's own status, which some write into the category (``STS+1:D2:21``)."""
+    return f"{category}:{code}:{more}".rstrip(":") if code else None
+
+
 _ITEM: Final[tuple[Rule, ...]] = (
-    Leaf("number", "GID/1496", r.whole),
+    Leaf("number", "GID/1496", whole),
     *(
-        Many("packages", "GID", (Leaf("quantity", f"{c}.7224", r.whole), Leaf("kind", f"{c}.7065")))
+        Many("packages", "GID", (Leaf("quantity", f"{c}.7224", whole), Leaf("kind", f"{c}.7065")))
         for c in r.many("C213", 3)
     ),
     Within("SG11", r.MASSES),
     Leaf("equipment_ids", "SGP/C237.8260", append=True),
     Many("dangerous_goods", "DGS", r.DANGEROUS),
-    Join("description", tuple(f"FTX+AAA/{name}" for name in r.TEXT), r.words),
+    Join("description", tuple(f"FTX+AAA/{name}" for name in r.TEXT), words),
     *r.notes("FTX"),
 )
 
@@ -90,12 +97,13 @@ def _here(below: str) -> tuple[Rule, ...]:
 _STATUS: Final[tuple[Rule, ...]] = (
     Leaf("equipment_id", "RFF[C506.1153=EQ]/C506.1154"),
     Gather("equipment_id", "SG8/EQD/C237.8260", _only),
-    *(Leaf("reference", f"RFF[C506.1153={q}]/C506.1154") for q in (*r.TRANSPORT_DOCUMENTS, "BN")),
+    *(Leaf("reference", f"RFF[C506.1153={q}]/C506.1154") for q in (*TRANSPORT_DOCUMENTS, "BN")),
     Leaf("code", "STS/C555.4405"),
+    Within("STS[!C555.4405]", (Join("code", ("C601.9015", "C601.1131", "C601.3055"), _own_code),)),
     Join(
         "text",
         ("STS/C555.4404", *(f"STS/{c}.9012" for c in r.many("C556", 5))),
-        r.words,
+        words,
     ),
     *r.when("at", "334", "7", "203", "78", "178", "186", "136", "133", "132"),
     Part("place", "LOC", r.PLACE),
@@ -110,9 +118,9 @@ RULES: Final[tuple[Rule, ...]] = (
         "consignments",
         "SG4",
         (
-            Leaf("number", "CNI/1490", r.whole),
+            Leaf("number", "CNI/1490", whole),
             Leaf("reference", "CNI/C503.1004"),
-            *(Leaf("reference", f"SG5/RFF[C506.1153={q}]/C506.1154") for q in r.TRANSPORT_DOCUMENTS),
+            *(Leaf("reference", f"SG5/RFF[C506.1153={q}]/C506.1154") for q in TRANSPORT_DOCUMENTS),
             *r.places("LOC", "SG5/SG6/SG7/LOC"),
             r.papers("SG5/RFF"),
             Many("parties", "SG5/NAD", r.PARTY),

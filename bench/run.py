@@ -28,7 +28,7 @@ for place in (ROOT, ROOT / "src"):  # also as a plain file, and without an insta
 
 from rich.table import Table  # noqa: E402
 
-from bench import detectors, devices, disk, doors, geo, history, memory  # noqa: E402
+from bench import customs, detectors, devices, disk, doors, geo, history, memory  # noqa: E402
 from bench.measure import Section, console, machine  # noqa: E402
 
 SECTIONS: dict[str, Callable[[bool, Path], Section]] = {
@@ -41,6 +41,8 @@ SECTIONS: dict[str, Callable[[bool, Path], Section]] = {
     "state": lambda quick, place: memory.active_movements(place, quick=quick),
     "decoding": lambda quick, _: devices.decoding(quick=quick),
     "devices": lambda quick, place: devices.gateway(place, quick=quick),
+    "documents": lambda quick, place: customs.documents(place, quick=quick),
+    "scans": lambda quick, place: customs.scans(place, quick=quick),
     "history": lambda quick, place: history.tracks(place, quick=quick),
 }
 

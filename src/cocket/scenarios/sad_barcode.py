@@ -112,7 +112,7 @@ def _given(stage: Stage, story: Story) -> dict[str, Any]:
     taken = stage.document(document, "asycuda-sad")
     whole = stage.get(f"/documents/{taken['id']}")
     equipment = [e["id"] for c in whole["consignments"] for e in c["equipment"]]
-    story.then(f"declaration {taken['reference']} is read with its container", equipment, [container])
+    story.given(f"declaration {taken['reference']} is read with its container", equipment, [container])
     codes = {}
     for step in STEPS:
         own = {"equipment_id": container} if step in {"container-pass", "exit"} else {}

@@ -48,8 +48,10 @@ class Story:
     lines: list[Line] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)
 
-    def given(self, text: str) -> None:
-        """What is there before."""
+    def given(self, text: str, got: Any = True, expected: Any = True) -> None:
+        """What is there before; it has to be so as well."""
+        if got != expected:
+            raise Unmet(text, expected, got)
         self._line(Line("given", text))
 
     def when(self, text: str) -> None:

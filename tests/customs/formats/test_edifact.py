@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,22 @@ ALL = documents("edifact")
 @pytest.mark.parametrize(("data", "name", "said"), cases("edifact"))
 def test_worked(data: bytes, name: str, said: dict[str, Any]) -> None:
     check(READER, data, name, said)
+
+
+def test_the_example_of_the_page() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "customs" / "edifact.md").read_text()
+    read = READER.read(page.partition("```edifact\n")[2].partition("```")[0].encode(), "")
+    assert read.value["statuses"] == [
+        {
+            "code": "gate-in",
+            "equipment_id": "MSKU1234565",
+            "at": "2026-11-25T14:47:00Z",
+            "place": {"role": "activity", "unlocode": "KEMBA"},
+            "reference": "BK77120",
+        }
+    ]
+    assert read.value["consignments"][0]["transport"][0]["id"] == "KCB123X"
+    assert read.flags == []
 
 
 def tokens(data: bytes) -> list[list[list[str]]]:

@@ -6,6 +6,7 @@ import csv
 import io
 import zipfile
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.customs.formats.worked import HERE, cases, check, documents, taken
 from cocket.core.errors import Refused
 from cocket.customs.formats import manifest_sheets
 from cocket.customs.formats.manifest import READER
-from cocket.customs.formats.manifest_columns import column
+from cocket.customs.formats.manifest_columns import NAMES, column
 from cocket.customs.formats.manifest_sheets import place
 
 ENGLISH = (HERE / "manifest" / "english.csv").read_bytes()
@@ -92,6 +93,31 @@ def test_encodings_and_delimiters(encoding: str, delimiter: str) -> None:
     read = READER.read(data, "")
     assert read.value["consignments"][1]["parties"][0]["name"] == "Coastal Pêches"
     assert read.value["consignments"][0]["items"][0]["gross_mass_kg"] == 8500.0
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "customs" / "manifests.md"
+
+
+def test_the_example_of_the_page() -> None:
+    example = PAGE.read_text().partition("```csv\n")[2].partition("```")[0]
+    read = READER.read(example.encode(), "")
+    assert read.value["lrn"] == "KEMBA2026118"
+    assert read.value["packages_total"] == 412
+    (consignment,) = read.value["consignments"]
+    assert consignment["equipment"] == [
+        {"id": "MSKU1234565", "seals": [{"id": "CX778812"}, {"id": "KRA0012345"}]}
+    ]
+    assert [i["gross_mass_kg"] for i in consignment["items"]] == [8500.0, 4050.5]
+    assert read.flags == []
+
+
+def test_the_page_names_every_column() -> None:
+    lines = [line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    told = {field: names.split(", ") for field, names in (line for line in lines if len(line) == 2)}
+    told.pop("column")
+    assert {field: set(names) for field, names in told.items()} == {
+        field: set(names.split("|")) for field, names in NAMES.items()
+    }
 
 
 HEADER = ["Bill", "Container", "Goods", "HS code", "Packages", "Gross mass", "Value", "Currency", "Temp"]

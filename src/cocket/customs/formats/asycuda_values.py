@@ -68,6 +68,8 @@ def other_lines(value: str) -> str | None:
 
 
 def day(order: str) -> Callable[[str], str | None]:
+    """Reads a day: ISO, with slashes in this order, with dots or dashes the day first. ``0/0/00`` is none."""
+
     def convert(value: str) -> str | None:
         found = SLASHED.fullmatch(value)
         if found is None:

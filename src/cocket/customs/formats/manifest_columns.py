@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Final
 
-_NAMES: Final = {
+NAMES: Final = {
     # The whole manifest's
     "manifest": "manifest|manifest no|manifest number|manifest reference|manifest ref|manifest id|manifeste|no manifeste|no de manifeste|"
     "numero de manifeste|numero manifeste|rotation|rotation no|rotation number|numero de rotation",
@@ -72,7 +72,7 @@ _NAMES: Final = {
     "hazard_class": "imo class|imdg class|hazard class|dg class|classe imdg|classe imo|classe de danger",
     "remarks": "remarks|remark|comment|comments|observations|remarques|observation|commentaire|commentaires",
 }
-_FIELDS: Final = {name: field for field, names in _NAMES.items() for name in names.split("|")}
+_FIELDS: Final = {name: field for field, names in NAMES.items() for name in names.split("|")}
 
 OF_ALL: Final = frozenset(
     {"manifest", "voyage", "vessel", "imo", "carrier", "arrives_at", "departs_at", "office"}

@@ -7,7 +7,7 @@ it amends. What a document says of a movement is done in the same transaction; w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -73,7 +73,7 @@ class DocumentDesk:
                 kept = self._keep(connection, read, data, digest, media_type=media_type, name=name, by=by)
         if known is not None:
             return self.answer(known), False
-        return self.answer(kept), True
+        return self._answer(kept, read.raw), True
 
     def _keep(
         self,
@@ -146,10 +146,13 @@ class DocumentDesk:
 
     def answer(self, kept: Kept) -> dict[str, Any]:
         """The answer of ``POST /documents``."""
+        return self._answer(kept, self.store.body(kept.id).raw)
+
+    def _answer(self, kept: Kept, raw: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
         return {
             **document_brief(kept),
             "lrn": kept.lrn,
-            "unmapped": [path for path, _, _ in self.store.body(kept.id).raw],
+            "unmapped": [path for path, _, _ in raw],
             "movement": kept.mrn if kept.mrn and self._effects.known(kept.mrn) else None,
             "effects": kept.effects,
         }
@@ -160,7 +163,7 @@ class DocumentDesk:
         body = self.store.body(document_id)
         return {
             **canonical(body.value),
-            **self.answer(kept),
+            **self._answer(kept, body.raw),
             "media_type": kept.media_type,
             "origins": body.origins,
         }

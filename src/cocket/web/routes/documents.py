@@ -65,7 +65,7 @@ def send(
     path in the document.
     """
     answer, new = service.file.documents.take(body, media_type=content_type(request), name=name, by=by)
-    if new:
+    if new and answer["movement"] is not None:
         service.reference_changed()
     return answers.Json(answer, 201 if new else 200)
 

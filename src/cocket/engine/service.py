@@ -26,6 +26,7 @@ from cocket.engine.clean_trip import CleanTrips
 from cocket.engine.compactor import Compactor
 from cocket.engine.customs_clock import CustomsClock, SelfTest
 from cocket.engine.detecting import Detecting
+from cocket.engine.gatehouse import Gatehouse
 from cocket.engine.hub import Hub
 from cocket.engine.ingest import Ingest
 from cocket.engine.live import Live
@@ -62,7 +63,10 @@ class Service:
             needs_exit=settings.customs.acquit_needs_exit,
         )
         self._customs_clock = CustomsClock(self.file.transit, self.file.seals, folder.alerts)
-        self.on_reference_changed: list[Callable[[], None]] = []
+        self.gatehouse = Gatehouse(
+            folder, self.file, self.scans, self.hub, clock, settings.gates, self.brief, self.submit
+        )
+        self.on_reference_changed: list[Callable[[], None]] = [self.gatehouse.places.forget]
         self._take_rules_file()
         self._detecting = Detecting(folder, clock, settings.detect, self.hub, DETECTORS)
         self._runner = Runner(self._detecting, folder.log, settings.detect, self._emit_tick)
@@ -165,8 +169,8 @@ class Service:
         )
 
     def exit_read(self, mrn: str) -> bool:
-        """Whether the movement's exit was read: its exit code was accepted."""
-        return self.scans.accepted("exit", mrn)
+        """Whether the movement's exit was read: by a gate after its departure, or by a scan of its exit code."""
+        return self.gatehouse.gates.exit_read(mrn) is not None
 
     def _departure_zones(self) -> list[Any]:
         return [

@@ -14,10 +14,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from cocket.core.errors import NotFound
-from cocket.store.alert_pages import plain
 from cocket.store.bindings import Binding
 from cocket.store.changes import Book
-from cocket.store.code_tables import codes, scans
+from cocket.store.code_tables import codes
 from cocket.store.codes import CODE, Row
 from cocket.store.database import Database
 from cocket.store.file_tables import customs_documents, document_subjects, file_events
@@ -32,7 +31,7 @@ from cocket.store.gate_tables import (
     unit_dispatches,
     units,
 )
-from cocket.store.tables import alerts, bindings
+from cocket.store.tables import bindings
 
 MOST_JOINED: Final = 200
 """Documents of one vehicle or container that are looked at before the barrier: the newest."""
@@ -42,7 +41,7 @@ _SUBJECTS: Final = {"gate": gates, "transport": transports, "unit": units}
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A document that names what stands at the barrier; ``by``: the plates, containers and bookings of it that it names."""
+    """A document that names what stands at the barrier."""
 
     id: str
     kind: str
@@ -159,15 +158,6 @@ class GateStore:
         query = gate_exits.select().where(gate_exits.c.mrn == mrn).order_by(gate_exits.c.id)
         return [dict(r) for r in connection.execute(query).mappings()]
 
-    def exit_scans(self, connection: sa.Connection, mrn: str) -> list[Row]:
-        """A movement's accepted scans of exit codes, oldest first."""
-        query = (
-            sa.select(scans.c.id, scans.c.at_us, scans.c.gate)
-            .where(scans.c.mrn == mrn, scans.c.purpose == "exit", scans.c.outcome == "accepted")
-            .order_by(scans.c.id)
-        )
-        return [dict(r) for r in connection.execute(query).mappings()]
-
     # what is joined
 
     def naming(self, connection: sa.Connection, kind: str, ids: Collection[str]) -> list[Named]:
@@ -254,16 +244,6 @@ class GateStore:
                 for row in connection.execute(query.limit(MOST_JOINED)).mappings():
                     found[row["id"]] = dict(row)
         return [found[i] for i in sorted(found)]
-
-    def alerts_of(self, connection: sa.Connection, mrns: Collection[str]) -> list[Row]:
-        """Alerts of some movements that are neither closed nor superseded, the worst first."""
-        if not mrns:
-            return []
-        query = alerts.select().where(
-            alerts.c.mrn.in_(list(mrns)), alerts.c.superseded_us.is_(None), alerts.c.state != "closed"
-        )
-        ordered = query.order_by(alerts.c.rank.desc(), alerts.c.raised_us.desc(), alerts.c.id)
-        return [plain(r) for r in connection.execute(ordered).mappings()]
 
     def control_steps(self, connection: sa.Connection, mrn: str) -> list[Row]:
         """A movement's decisions on control and examinations, in the order of event time."""

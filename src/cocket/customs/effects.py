@@ -7,15 +7,16 @@ recorded as implied. What comes out of order waits and is told; nothing is lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from cocket.core.clock import Clock, parse_rfc3339
-from cocket.core.errors import ImpossibleTransition
+from cocket.core.errors import Conflict, ImpossibleTransition
 from cocket.customs.machines.movement import MOVEMENT
+from cocket.customs.recording import Step
 from cocket.customs.shapes import ID_PATTERN
 from cocket.customs.steps import Wanted
 from cocket.customs.transit import TransitDesk
@@ -161,7 +162,7 @@ class Effects:
             )
             if state not in {"sealed", "armed"}:
                 sealing = replace(wanted, event="seal", details={"seals": seals}, reason=None)
-                steps.append(self._desk.record(connection, mrn, self._in_time(connection, mrn, sealing)))
+                steps.append(self._sealed(connection, mrn, value, sealing))
             steps += self._desk.reach(connection, mrn, target, wanted)
         elif _already(state, target):
             self._desk.record(connection, mrn, replace(self._in_time(connection, mrn, wanted), event="note"))
@@ -249,8 +250,17 @@ class Effects:
         if not seals:
             return []
         details = {"seals": seals, "replaces": old, "message": "cc182c"}
-        wanted = replace(wanted, event="reseal", details=details)
-        return [self._desk.record(connection, mrn, self._in_time(connection, mrn, wanted))]
+        return [self._sealed(connection, mrn, value, replace(wanted, event="reseal", details=details))]
+
+    def _sealed(self, connection: sa.Connection, mrn: str, value: Mapping[str, Any], wanted: Wanted) -> Step:
+        """Put seals on; what is refused of one is refused where the document names it."""
+        try:
+            return self._desk.record(connection, mrn, self._in_time(connection, mrn, wanted))
+        except Conflict as error:
+            places = dict(_seal_places(value))
+            ids = {f"/seals/{i}/id": seal["id"] for i, seal in enumerate(wanted.details["seals"])}
+            error.faults = [replace(f, path=places.get(ids.get(f.path, ""), f.path)) for f in error.faults]
+            raise
 
     def _unloading(
         self, connection: sa.Connection, mrn: str, value: Mapping[str, Any], wanted: Wanted
@@ -336,6 +346,15 @@ def _consignment(value: Mapping[str, Any]) -> dict[str, Any]:
         for k, v in out.items()
         if v is not None and (not isinstance(v, float) or v <= 1e9)
     }
+
+
+def _seal_places(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(seal, its pointer in the canonical model) of every seal that consignments and incidents name."""
+    for part in ("consignments", "incidents"):
+        for i, one in enumerate(value.get(part, ())):
+            for j, equipment in enumerate(one.get("equipment", ())):
+                for k, seal in enumerate(equipment.get("seals", ())):
+                    yield seal["id"], f"/{part}/{i}/equipment/{j}/seals/{k}/id"
 
 
 def _seals(value: Mapping[str, Any]) -> list[dict[str, str]]:

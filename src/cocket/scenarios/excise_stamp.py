@@ -75,7 +75,7 @@ def clone(stage: Stage, story: Story) -> None:
     checks = stage.get("/stamps/checks", serial=stamps["first"])["items"]
     suspicions = checks[0]["suspicions"]
     story.then("officers see why", [s["rule"] for s in suspicions], ["impossible-travel"])
-    
+
     story.then(
         "and it stays suspect wherever it turns up", _check(stage, text, KUALA_LUMPUR)["verdict"], "suspect"
     )

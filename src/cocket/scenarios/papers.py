@@ -164,6 +164,7 @@ def _consignment(t: Transit) -> str:
     )
     return (
         f"<Consignment><containerIndicator>1</containerIndicator><grossMass>{t.mass_kg}</grossMass>{carrier}{equipment}{means}{route}"
+        f"<PlaceOfLoading><country>{t.departure[:2]}</country><location>MADE UP</location></PlaceOfLoading>"
         f"{licences}<HouseConsignment><sequenceNumber>1</sequenceNumber><grossMass>{t.mass_kg}</grossMass>{item}"
         "</HouseConsignment></Consignment>"
     )

@@ -12,6 +12,7 @@ from pydifact.segmentcollection import RawSegmentCollection
 from tests.customs.formats.worked import cases, check, documents, taken
 
 from cocket.core.errors import Refused
+from cocket.customs.formats import edifact_syntax
 from cocket.customs.formats.edifact import READER
 from cocket.customs.formats.edifact_syntax import interchange
 
@@ -171,6 +172,15 @@ def test_a_message_without_its_envelope_is_told_so() -> None:
     with pytest.raises(Refused) as told:
         READER.read(data, "")
     assert [(f.path, f.rule) for f in told.value.faults] == [("", "envelope")]
+
+
+def test_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("MOST_BYTES", 1000), ("MOST_SEGMENTS", 20), ("MOST_VALUES", 100)):
+        with monkeypatch.context() as bounded:
+            bounded.setattr(edifact_syntax, name, most)
+            with pytest.raises(Refused) as told:
+                READER.read(ALL[4], "")
+            assert told.value.faults[0].rule == "too-large"
 
 
 @given(st.binary(max_size=120))

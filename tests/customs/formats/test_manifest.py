@@ -254,6 +254,10 @@ def test_too_many_rows_and_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     table = b"bill,container,goods\n" + b"B1,MSKU1234565,Fish\n" * 20
     assert refused(table) == [("", "too-large")]
     assert refused(workbook([r.split(",") for r in table.decode().splitlines()])) == [("", "too-large")]
+    monkeypatch.setattr(manifest_sheets, "MOST_ROWS", 100)
+    monkeypatch.setattr(manifest_sheets, "MOST_CELLS", 60)
+    assert refused(table) == [("", "too-large")]
+    assert refused(workbook([r.split(",") for r in table.decode().splitlines()])) == [("", "too-large")]
     wide = b"bill,container,goods\nB1,MSKU1234565" + b",x" * 250 + b"\n"
     assert refused(wide) == [("/A2", "too-large")]
 

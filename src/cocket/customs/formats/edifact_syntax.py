@@ -30,6 +30,9 @@ MOST_BYTES: Final = 32 << 20
 MOST_SEGMENTS: Final = 300_000
 """A stowage plan of the largest ships (24,000 containers) has some 220,000."""
 
+MOST_VALUES: Final = 1_000_000
+"""Some kilobyte of memory each while they are mapped; the same plan has some 600,000."""
+
 _CHARSETS: Final = {
     "UNOA": "ascii",
     "UNOB": "ascii",
@@ -169,7 +172,7 @@ def _segments(text: str, characters: Characters) -> list[Segment]:
     release, terminator = re.escape(characters.escape_character), re.escape(characters.segment_terminator)
     form = re.compile(f"((?:[^{release}{terminator}]++|{release}.)*+){terminator} *", re.DOTALL)
     found: list[Segment] = []
-    at = 0
+    at = values = 0
     for match in form.finditer(text):
         if match.start() != at:
             break
@@ -180,8 +183,10 @@ def _segments(text: str, characters: Characters) -> list[Segment]:
         if len(tag) > 1 or not _TAG.fullmatch(tag[0]):
             said = characters.component_separator.join(tag)
             _fail(f"{number}:", "segment", f"segment {number} begins with {said[:20]!r}, which is no tag")
-        if number > MOST_SEGMENTS:
-            _fail(f"{number}:{tag[0]}", "too-large", f"more than {MOST_SEGMENTS} segments")
+        values += sum(map(len, parts))
+        if number > MOST_SEGMENTS or values > MOST_VALUES:
+            detail = f"more than {MOST_SEGMENTS} segments or {MOST_VALUES} values; split the interchange"
+            _fail(f"{number}:{tag[0]}", "too-large", detail)
         found.append(Segment(number, tag[0], parts))
     if text[at:].strip(" "):
         last = found[-1].place if found else ""

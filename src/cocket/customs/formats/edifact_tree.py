@@ -191,7 +191,7 @@ def segment_node(segment: Segment, path: str, known: Names) -> Node:
                 name, step = composite.components[m]
             else:
                 name, step = f"{composite.step}.x{m + 1}", f"{composite.step}/{m + 1}"
-            node.children.append(Node(name, f"{path}/{step}", value.strip()))
+            node.children.append(Node(name, f"{path}/{step}", value.strip(), _NONE, _NO_CHILDREN))
     return node
 
 
@@ -226,6 +226,11 @@ _EMPTY_WITHOUT: Final = {
 
 APART: Final = object()
 """Marks a qualifier whose segment is named with it (``LOC+147``), since rules ask for it apart from the others of its tag."""
+
+
+_NONE: Final[dict[str, str]] = {}
+_NO_CHILDREN: Final[list[Node]] = []
+"""Shared by all values, of which a large bayplan has half a million; nobody adds to them."""
 
 
 @dataclass(frozen=True, slots=True)

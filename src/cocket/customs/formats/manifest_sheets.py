@@ -23,6 +23,9 @@ from cocket.customs.formats.reading import refuse
 MOST_BYTES: Final = 32 << 20
 MOST_ROWS: Final = 100_000
 MOST_COLUMNS: Final = 200
+MOST_CELLS: Final = 1_000_000
+"""That are filled: some kilobyte of memory each while they are mapped."""
+
 _MOST_ENTRIES: Final = 2_000
 _MOST_UNPACKED: Final = 128 << 20
 _MOST_RATIO: Final = 250
@@ -35,6 +38,7 @@ DELIMITERS: Final = (",", ";", "\t", "|")
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP: Final = b"PK\x03\x04"
 _WHAT: Final = "the manifest"
+_CELLS: Final = f"more than {MOST_CELLS} cells are filled; split the manifest"
 
 
 @dataclass(slots=True)
@@ -92,11 +96,15 @@ def text_of(data: bytes) -> str | None:
 def csv_sheet(text: str, delimiter: str) -> Sheet:
     """All rows of a text; ``Refused`` where quotes do not close."""
     sheet = Sheet(delimiter=delimiter)
+    filled = 0
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for row in reader:
             _bound(sheet, len(row))
             sheet.rows.append([cell.strip() for cell in row])
+            filled += sum(map(bool, row))
+            if filled > MOST_CELLS:
+                _fail("", "too-large", _CELLS)
     except csv.Error as error:
         number = len(sheet.rows) + 1
         _fail(f"/A{number}", "csv", f"row {number} cannot be parted into cells: {error}")
@@ -165,7 +173,7 @@ class _TooLarge(Exception):
 def _excel_sheet(worksheet: Any) -> Sheet:
     sheet = Sheet(name=worksheet.title)
     worksheet.reset_dimensions()
-    width = blank = 0
+    width = blank = filled = 0
     for number, row in enumerate(worksheet.iter_rows(max_row=_LAST_ROW, values_only=True)):
         cells = [_written(value) for value in row]
         while cells and not cells[-1]:
@@ -176,6 +184,9 @@ def _excel_sheet(worksheet: Any) -> Sheet:
         if not cells:
             blank += 1
             continue
+        filled += sum(map(bool, cells))
+        if filled > MOST_CELLS:
+            raise _TooLarge(_CELLS)
         if number >= MOST_ROWS:
             raise _TooLarge(f"more than {MOST_ROWS} rows; split the manifest")
         sheet.rows.extend([] for _ in range(blank))

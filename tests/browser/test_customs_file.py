@@ -129,6 +129,7 @@ def test_a_movement_is_walked_by_keyboard_and_what_is_impossible_is_not_offered(
     expect(page.get_by_role("alert")).to_contain_text("“Accept” is not possible: the state is “Accepted”.")
     expect(page.get_by_role("alert")).to_contain_text("Reserve guarantee")
     page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
     expect(state_of(page)).to_have_text("Accepted")
 
     press(page, "reserve-guarantee")
@@ -201,6 +202,7 @@ def test_a_gate_scans_by_hand_scanner_and_offline_nothing_is_accepted(filed, ope
     expect(page.get_by_test_id("offline")).to_have_count(0)
 
     other = open_desk(f"{filed.address}/scan", operator="Ben", locale="fr-FR", **PHONE).page
+    expect(other.get_by_label("Code", exact=True)).to_be_visible()
     other.keyboard.type(second["short"])
     other.keyboard.press("Enter")
     refused = other.get_by_test_id("verdict")

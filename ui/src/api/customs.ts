@@ -50,8 +50,6 @@ export const customs = {
   enquiries: (query: Query, signal?: AbortSignal) =>
     request<Page<Enquiry>>(withQuery('/enquiries', query), { signal }),
 
-  links: (mrn: string, signal?: AbortSignal) =>
-    request<Page<TripLink>>(ofMovement(mrn, 'links'), { signal }),
   makeLink: (mrn: string, expiresAt: string, by: string) =>
     request<TripLink>(withQuery(ofMovement(mrn, 'links'), { by }), { method: 'POST', body: { expires_at: expiresAt } }),
   revokeLink: (mrn: string, token: string, by: string) =>

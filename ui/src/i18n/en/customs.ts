@@ -79,7 +79,7 @@ export const customs = {
   'clean.pack': 'Evidence pack (ZIP)',
 
   'links.title': 'Link for the trader',
-  'links.help': 'Shows state, route, seal and the rounded last place, to whoever has the link. It ends by itself.',
+  'links.help': 'Shows state, route, seal and the rounded last place, to whoever has the link. It ends by itself. It is shown here only until you leave: copy it at once.',
   'links.for': 'Valid for',
   'links.days': '{n|1 day|{n} days}',
   'links.make': 'Make a link',

@@ -81,7 +81,7 @@ export const customs: Record<keyof typeof wanted, string> = {
   'clean.pack': 'Dossier de preuves (ZIP)',
 
   'links.title': 'Lien pour l’opérateur',
-  'links.help': 'Montre l’état, l’itinéraire, le scellé et le dernier lieu arrondi, à qui détient le lien. Il expire de lui-même.',
+  'links.help': 'Montre l’état, l’itinéraire, le scellé et le dernier lieu arrondi, à qui détient le lien. Il expire de lui-même. Il n’est montré ici qu’une fois : copiez-le tout de suite.',
   'links.for': 'Valable',
   'links.days': '{n|1 jour|{n} jours}',
   'links.make': 'Créer un lien',

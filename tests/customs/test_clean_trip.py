@@ -86,6 +86,7 @@ def test_a_clean_trip_is_clean() -> None:
         (replace(CLEAN, incidents=(replace(INCIDENT, resolved=False),)), ["open-incident"]),
         (replace(CLEAN, discrepancies_us=ENDED), ["discrepancies"]),
         (with_alert(), ["seal-alert"]),
+        (with_alert(began_us=ENDED + 1, outside=True), ["seal-alert"]),
         (with_alert(code="restricted-zone", severity="high"), ["open-alert"]),
         (with_alert(code="restricted-zone", severity="high", state="acknowledged"), ["open-alert"]),
         (
@@ -111,6 +112,8 @@ def test_each_rule_alone(trip, expected) -> None:
         with_alert(code="low-battery", severity="warn"),
         with_alert(code="restricted-zone", severity="high", state="closed", triage=None),
         with_alert(superseded=True),
+        # a device that was switched off when it had arrived
+        with_alert(code="silence", severity="high", began_us=ENDED + 1, ended_us=None, outside=True),
     ],
 )
 def test_what_is_just_good_enough(trip) -> None:
@@ -207,6 +210,7 @@ alerts = st.builds(
     times,
     st.none() | times,
     superseded=st.booleans(),
+    outside=st.booleans(),
 )
 incidents = st.builds(
     IncidentFacts, st.integers(1, 99), st.just("accident"), times, st.just("a"), st.booleans()

@@ -89,7 +89,8 @@ class SealFacts:
 
 @dataclass(frozen=True, slots=True)
 class AlertFacts:
-    """One alert of the movement."""
+    """One alert of the movement. ``outside``: it ended before the departure or began after the arrival; only
+    alerts of the seal count then."""
 
     id: str
     code: str
@@ -102,6 +103,7 @@ class AlertFacts:
     ended_us: int | None
     cause: str | None = None
     superseded: bool = False
+    outside: bool = False
 
     @property
     def settled(self) -> bool:
@@ -110,7 +112,9 @@ class AlertFacts:
             return True
         if self.code in SEAL_CODES:
             return self.state == "closed" and self.triage in HARMLESS
-        return self.severity not in GRAVE or (self.state == "closed" and self.triage != "genuine")
+        if self.outside or self.severity not in GRAVE:
+            return True
+        return self.state == "closed" and self.triage != "genuine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +238,8 @@ def _sealed(trip: Trip, _settings: Customs) -> Iterator[Reason]:
             yield Reason("seals-not-intact", "seal-alarm", facts | {"why": what, "at": rfc3339(at)})
         if seal.verified not in {None, "intact"}:
             yield Reason("seals-not-intact", "seal-found", facts | {"result": seal.verified})
-    if trip.verified is not None and trip.verified[0] != "intact":
+    named = any(s.verified not in {None, "intact"} for s in trip.seals)
+    if trip.verified is not None and trip.verified[0] != "intact" and not named:
         result, at = trip.verified
         yield Reason("seals-not-intact", "seals-found", {"result": result, "at": rfc3339(at)})
 

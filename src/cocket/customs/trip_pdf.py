@@ -398,7 +398,7 @@ def _canvas_of(sheet: _Sheet) -> type[Canvas]:
     report, lang = sheet.report, sheet.lang
     left = sheet.show.plain(f"{report.trip.mrn} · {moment(rfc3339(report.generated_us))} UTC")
 
-    class Numbered(Plain):
+    class Numbered(Plain):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._held: list[dict[str, Any]] = []

@@ -127,6 +127,11 @@ class CleanTrips:
         """Why a trip is not clean, as the discharge asks: empty if it is."""
         return [reason.fault() for reason in self.report(mrn, at_us).reasons]
 
+    def settle(self, mrn: str) -> None:
+        """Before a transaction that will ask: wait a moment until the detectors are done with the trip, if it is one."""
+        if self._folder.reference.get("movement", mrn) is not None:
+            self.report(mrn)
+
     def report(self, mrn: str, at_us: int | None = None) -> Report:
         """The report; ``NotFound`` if there is no such movement. ``at_us`` ends a trip that has not arrived (None: now)."""
         end = time.monotonic() + (0.0 if self._folder.book.db.writing else _WAIT_S)
@@ -164,7 +169,7 @@ class CleanTrips:
             _us(file.declared.get("limit_at")),
             self._watched(file, rows, seals, departed, end),
             tuple(seals),
-            alerts,
+            tuple(replace(a, outside=_outside(a, departed, arrived)) for a in alerts),
             _incidents(file.steps),
             None if verified is None else (str(verified.details["result"]), verified.at_us),
             next((s.event.at_us for s in file.steps if s.event.event == "report-discrepancies"), None),
@@ -426,6 +431,12 @@ def _alarm(events: list[Event]) -> tuple[str, int] | None:
         elif event.event == "clear":
             found = None
     return found
+
+
+def _outside(alert: AlertFacts, departed: int | None, arrived: int | None) -> bool:
+    if departed is not None and alert.ended_us is not None and alert.ended_us < departed:
+        return True
+    return arrived is not None and alert.began_us > arrived
 
 
 def _departed(file: _File) -> int | None:

@@ -21,15 +21,18 @@ from cocket.core.errors import CocketError
 from cocket.customs import shapes
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
-from cocket.web import docs_page, metrics, models, models_file, problems
+from cocket.web import docs_page, metrics, models, models_file, models_gates, problems
 from cocket.web.bodies import Intake
 from cocket.web.control_room import ControlRoom
 from cocket.web.routes import (
     alerts,
+    cases,
+    clean_trip,
     codes,
     commands,
     documents,
     frames,
+    gates,
     live,
     movement_file,
     movements,
@@ -39,6 +42,7 @@ from cocket.web.routes import (
     seals,
     stamps,
     system,
+    transports,
 )
 from cocket.web.stream import Streams
 
@@ -74,6 +78,10 @@ _TAGS: Final = (
     ("keys", "What signs them: the public keys, rotation, revocation."),
     ("scans", "Codes that were read: accepted once, or refused with the reasons."),
     ("stamps", "Excise stamps: ranges, what happened to them, and the public's checks."),
+    ("gates", "What plate readers at barriers saw, and whether they opened."),
+    ("transports", "A vehicle and a phone in its cab, and the movements that they carry."),
+    ("trips", "Links on which a trader follows a trip."),
+    ("cases", "All that waits for somebody on a movement, and who is sent."),
     ("alerts", "What the machine found, and what people did about it."),
     ("rules", "Thresholds, and who changed them."),
     ("changes", "Who changed what reference data."),
@@ -106,6 +114,13 @@ _REQUEST_MODELS: Final[tuple[type[BaseModel], ...]] = (
     stamps.NewStampRange,
     stamps.StampHappening,
     stamps.NewStampCheck,
+    models_gates.NewGate,
+    models_gates.NewArrival,
+    models_gates.NewTransport,
+    models_gates.NewPosition,
+    models_gates.NewLink,
+    models_gates.NewUnit,
+    models_gates.NewDispatch,
     system.RulesDocument,
     problems.Problem,
 )
@@ -199,10 +214,14 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
         movements,
         documents,
         movement_file,
+        clean_trip,
         seals,
         codes,
         scans,
         stamps,
+        gates,
+        transports,
+        cases,
         alerts,
         live,
         system,

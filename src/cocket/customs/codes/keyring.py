@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +83,24 @@ class KeyRing:
         if key is None:
             raise DataDamaged(self._missing)
         return sign(claims, key), kid_of(public_of(key))
+
+    def signer(self) -> tuple[PublicKey, Callable[[bytes], bytes]]:
+        """The current key, and what signs a JSON document with it (Ed25519, 64 bytes); ``DataDamaged`` if the private key is lost.
+
+        A JSON object begins with a brace and what a code's signature covers does not (RFC 9052, 4.4), so that neither can be
+        taken for the other; anything else is not signed.
+        """
+        key = self._private
+        if key is None:
+            raise DataDamaged(self._missing)
+
+        def signed(document: bytes) -> bytes:
+            if not document.startswith(b"{"):
+                raise ValueError("only a JSON object is signed this way")
+            return key.sign(document)
+
+        raw = public_of(key)
+        return PublicKey(kid_of(raw), raw), signed
 
     def jwks(self) -> list[dict[str, Any]]:
         """All public keys, newest first, as a JWK set has them."""

@@ -78,6 +78,8 @@ def act(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response
     for row in rows:
         validated(models_file.MovementAct, row)
         wanted.append(service.file.transit.wanted(row, by=by))
+    if any(w.event == "discharge" for w in wanted):
+        service.clean_trips.settle(mrn)
     steps = service.file.transit.act(mrn, wanted)
     service.reference_changed()
     now = service.file.view.whole(mrn)

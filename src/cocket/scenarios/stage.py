@@ -144,6 +144,10 @@ class Stage:
         """The whole second that it is, in UTC microseconds: devices know no finer time."""
         return self._clock.now_us() // US * US
 
+    def exactly(self) -> int:
+        """The time to the microsecond."""
+        return self._clock.now_us()
+
     def ago(self, seconds: float) -> int:
         """So long ago."""
         return self.now() - int(seconds) * US

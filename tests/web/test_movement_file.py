@@ -440,3 +440,30 @@ def test_terms_run_out_across_a_restart(tmp_path) -> None:
             assert [e["mrn"] for e in service.file.view.enquiries(None, 10, None)[0]] == ["M1"]
     due_us = [t0 + (3600 + 7 * DAY) * 1_000_000, t0 + (3600 + 210 * DAY) * 1_000_000]
     assert [e["at"] for e in told[1:]] == [rfc3339(u) for u in due_us]
+
+
+def test_an_arrival_told_after_its_limit_passed_makes_the_overdue_one_that_never_was(tmp_path) -> None:
+    t0 = 1_790_000_000_000_000
+    hour = 3600 * 1_000_000
+    clock = ReplayClock(t0 + 10 * hour, 1.0, held=True)
+    with Service.open(tmp_path / "d", clock, Settings()) as service:
+        desk = service.file.transit
+        service.reference.put("movement", "M1", {"limit_at": rfc3339(t0 + 5 * hour)}, by="t")
+        rows = [{"event": e, "at": rfc3339(t0)} for e in (*BEFORE_SEAL, "release", "depart")]
+        rows[2]["waiver"] = "x"
+        desk.act("M1", [desk.wanted(r, by="t") for r in rows])
+        desk.fall_due()
+        known = service.clock.now_us()
+        assert service.file.view.whole("M1")["state"] == "overdue"
+        clock.origin_us += hour
+        desk.act("M1", [desk.wanted({"event": "arrive", "at": rfc3339(t0 + 4 * hour)}, by="t")])
+        now = service.file.view.whole("M1")
+        assert (now["state"], now["deadlines"]) == ("arrived", [])
+        events = service.file.view.events("M1")
+        assert [(e["event"], e["passed_over"]) for e in events[-2:]] == [
+            ("arrive", False),
+            ("fall-overdue", True),
+        ]
+        assert service.file.view.whole("M1", known)["state"] == "overdue", "so it was known then"
+        late = desk.act("M1", [desk.wanted({"event": "examine", "result": "satisfactory"}, by="t")])
+        assert late[0].from_state == "arrived"

@@ -156,6 +156,7 @@ def event_shown(step: Step) -> dict[str, Any]:
         "reason": event.reason,
         "details": dict(event.details),
         "document": event.document_id,
+        "passed_over": step.passed_over,
     }
 
 

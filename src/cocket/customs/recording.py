@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -23,20 +23,31 @@ from cocket.store.file_events import Event, FileBook, Subject
 MACHINES: Mapping[str, Machine] = {m.name: m for m in (MOVEMENT, SEAL, GUARANTEE)}
 
 
+BY_CLOCK: Final = "clock"
+"""Who records what falls due by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An event with the states around it."""
+    """An event with the states around it. ``passed_over``: the clock recorded it, and what was told later left no room for it."""
 
     event: Event
     from_state: str
     to_state: str
+    passed_over: bool = False
 
 
 def fold(machine: Machine, events: Iterable[Event], initial: str | None = None) -> list[Step]:
-    """Each event in order of event time with the states around it; ``ImpossibleTransition`` names the first that cannot be."""
+    """Each event in order of event time with the states around it; ``ImpossibleTransition`` names the first that cannot be.
+
+    What the clock recorded yields: an arrival that is told after its limit date had passed makes the overdue one that never was.
+    """
     state = machine.initial if initial is None else initial
     steps = []
     for event in events:
+        if event.by == BY_CLOCK and event.event not in machine.allowed(state):
+            steps.append(Step(event, state, state, passed_over=True))
+            continue
         following = machine.after(state, event.event, event.subject)
         steps.append(Step(event, state, following))
         state = following

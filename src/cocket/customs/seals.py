@@ -186,7 +186,7 @@ class SealDesk:
                 summary={"equipment_id": fitted.equipment_id},
                 document_id=document_id,
             )
-            if known.summary.get("kind") == E_SEAL:
+            if known.summary.get("kind") == E_SEAL and not self._is_bound(connection, mrn, fitted, at_us):
                 wanted = NewBinding(fitted.id, fitted.equipment_id, mrn, at_us, None, by)
                 bound = self._reference.bind(connection, [wanted], self._clock.now_us())[0]
                 if isinstance(bound, CocketError):
@@ -259,6 +259,16 @@ class SealDesk:
         )
 
     # how
+
+    def _is_bound(self, connection: sa.Connection, mrn: str, fitted: Fitted, at_us: int) -> bool:
+        """Whether somebody bound the device to this equipment and movement already (POST /bindings)."""
+        return any(
+            b.device_id == fitted.id
+            and b.equipment_id == fitted.equipment_id
+            and b.from_us <= at_us
+            and (b.to_us is None or at_us < b.to_us)
+            for b in self._reference.bindings_in(connection, mrn)
+        )
 
     def _known(self, connection: sa.Connection, seal_id: str) -> Subject | None:
         found = self._book.subject(connection, "seal", seal_id)

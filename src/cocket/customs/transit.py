@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,13 +19,11 @@ from cocket.core.schema import TIME_AHEAD_US
 from cocket.customs import terms
 from cocket.customs.guarantees import GuaranteeDesk
 from cocket.customs.machines.movement import MAIN_LINE, MOVEMENT
-from cocket.customs.recording import Step, record
+from cocket.customs.recording import BY_CLOCK, Step, record
 from cocket.customs.seals import SealDesk
 from cocket.customs.steps import Checks, Steps, Wanted, refused
 from cocket.store.file_events import Event, FileBook
 from cocket.store.reference import Reference, Stored
-
-BY_CLOCK: Final = "clock"
 
 
 class TransitDesk:

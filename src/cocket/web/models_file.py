@@ -138,6 +138,9 @@ class EventAnswer(_Answer):
     reason: str | None
     details: dict[str, Any]
     document: Annotated[str | None, Field(description="the document that told it")]
+    passed_over: Annotated[
+        bool, Field(description="the clock recorded it, and what was told later left no room for it")
+    ]
 
 
 class Acted(_Answer):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import string
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -277,3 +279,16 @@ def test_every_reason_has_its_words(trip, lang) -> None:
     for reason in reasons(trip, SETTINGS):
         assert reason.detail(lang).strip()
         assert "{" not in reason.detail(lang)
+
+
+def test_the_page_names_every_rule() -> None:
+    import cocket.customs.clean_trip as module
+
+    rules_of_code = set(re.findall(r'Reason\(\s*"([a-z-]+)"', Path(module.__file__).read_text()))
+    page = (Path(__file__).parents[2] / "docs" / "customs" / "clean-trip.md").read_text(encoding="utf-8")
+    table = page.partition("| rule |")[2].partition("\n\n")[0]
+    first = re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)
+    assert set(re.findall(r"`([a-z-]+)`", " ".join(first))) == rules_of_code
+    assert len(rules_of_code) == 16
+    for code in SEAL_CODES:
+        assert f"`{code}`" in table

@@ -110,8 +110,8 @@ class Journey:
         return [e["rule"] for e in problem["errors"]]
 
 
-def declared(door) -> Journey:
-    mrn, seal = door.name("TRIP"), door.name("SEAL")
+def declared(door, mrn: str | None = None) -> Journey:
+    mrn, seal = mrn or door.name("TRIP"), door.name("SEAL")
     assert door.put(f"/devices/{seal}", {"class": "e-seal", "report_interval_s": 60}).status_code == 201
     declaration = {"limit_at": door.at(3600), "holder": "Société <Żółć> & Ζαχαρίας Київ 中远"}
     assert door.put(f"/movements/{mrn}", declaration).status_code == 201
@@ -131,14 +131,30 @@ def arrived(journey) -> Journey:
     return journey
 
 
+def arrival_notification(mrn: str, at: str) -> bytes:
+    """An NCTS phase 5 CC007C."""
+    return f"""<ncts:CC007C PhaseID="NCTS5.1" xmlns:ncts="http://ncts.dgtaxud.ec">
+<messageSender>TRADER</messageSender><messageRecipient>NTA.DE</messageRecipient>
+<preparationDateAndTime>{at[:19]}</preparationDateAndTime><messageIdentification>A-1</messageIdentification>
+<messageType>CC007C</messageType>
+<TransitOperation><MRN>{mrn}</MRN><arrivalNotificationDateAndTime>{at[:19]}</arrivalNotificationDateAndTime>
+<simplifiedProcedure>0</simplifiedProcedure></TransitOperation>
+<CustomsOfficeOfDestinationActual><referenceNumber>DE003302</referenceNumber></CustomsOfficeOfDestinationActual>
+<TraderAtDestination><identificationNumber>DE987654321</identificationNumber></TraderAtDestination>
+<Consignment><LocationOfGoods><typeOfLocation>A</typeOfLocation><qualifierOfIdentification>V</qualifierOfIdentification>
+<CustomsOffice><referenceNumber>DE003302</referenceNumber></CustomsOffice></LocationOfGoods></Consignment></ncts:CC007C>""".encode()
+
+
 @pytest.fixture(scope="module")
 def finished(door) -> Journey:
-    """A trip that is only looked at: with a photo, and a cut that the seal told of late, before the departure."""
-    journey = declared(door)
+    """A trip that is only looked at: its arrival told by a document, with a photo, and a cut of the seal before the departure."""
+    journey = declared(door, "26NL000000990777J5")
     journey.depart()
     journey.report(-5, rope_cut=True)
     journey.drive()
-    journey.arrive()
+    document = arrival_notification(journey.mrn, journey.at(MINUTES))
+    xml = {"content-type": "application/xml"}
+    assert door.http.post("/documents", content=document, headers=xml).status_code == 201
     photo = {"content-type": "image/png"}
     answer = door.http.post(f"/movements/{journey.mrn}/evidence", content=PICTURE, headers=photo)
     assert answer.status_code == 201
@@ -417,6 +433,7 @@ def test_the_pack_holds_all_and_is_signed(finished, packed, capsys, tmp_path) ->
         alerts = json.loads(pack.read("alerts.json"))
         events = json.loads(pack.read("events.json"))
         report = json.loads(pack.read("clean-trip.json"))
+        arrival = next(pack.read(n).decode() for n in names if n.endswith("/original.xml"))
         photos = [pack.read(n) for n in names if re.match("evidence/.*png", n)]
     assert names[-2:] == ["manifest.json", "manifest.sig"]
     # a report a minute on the way, one before the departure, the cut; the one before the binding is not of it
@@ -430,6 +447,7 @@ def test_the_pack_holds_all_and_is_signed(finished, packed, capsys, tmp_path) ->
     assert [e["event"] for e in events][-2:] == ["depart", "arrive"]
     assert report["reasons"][0]["rule"] == "seal-alert"
     assert photos == [PICTURE]
+    assert arrival == arrival_notification(finished.mrn, finished.at(MINUTES)).decode()
     keys = tmp_path / "keys.json"
     keys.write_bytes(finished.door.http.get("/keys").content)
     assert main(["verify-pack", str(packed), "--keys", str(keys)]) == 0

@@ -58,7 +58,8 @@ made by Cocket {version} on {made_at}
   observations.parquet  all that the bound devices reported while they were bound, by binding and event time,
   observations.csv      and the same as text. key and offset tell where Cocket's log has each row.
                         Reports under a time outside the binding, as of a clock that was never set, are not in here.
-  documents/            customs documents: as they came (original), and as they were read (canonical.json)
+  documents/            customs documents: as they came (original), as they were read (canonical.json), and what of them was
+                        kept raw (report.json); documents.json lists them
   evidence/             photos and papers that people added, listed in evidence.json
   public-key.pem        the public key of the signature; keys.json: every public key of this Cocket
   manifest.json         size and SHA-256 of each file here; manifest.sig: its Ed25519 signature, 64 bytes

@@ -28,7 +28,6 @@ from cocket.scenarios.sealed_trip import SealedTrip
 from cocket.scenarios.stage import Stage
 from cocket.scenarios.story import Story
 
-LOOK: Final = "/scan"
 START: Final = (-12.366, 27.828)
 """Chililabombwe."""
 BORDER: Final = (-12.265, 27.795)
@@ -143,6 +142,7 @@ def _given(stage: Stage, story: Story, seal: ESeal) -> tuple[SealedTrip, str]:
         country="ZM",
     )
     trip = SealedTrip(stage, paper, seal, START)
+    story.look = f"/movements/{trip.mrn}"
     trip.declare()
     trip.under_way()
     trip.drive(between(START, BORDER, 12))

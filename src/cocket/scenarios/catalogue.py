@@ -34,14 +34,13 @@ Play: TypeAlias = Callable[[Any, Any], None]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario. ``parts`` by ``PARTS``, in words. ``look``: the page of the control room to look at afterwards."""
+    """One scenario. ``parts`` by ``PARTS``, in words."""
 
     id: str
     title: str
     parts: dict[str, str]
     play: Play
     twins: tuple[Play, ...]
-    look: str
 
 
 def scenario(name: str) -> Scenario:
@@ -52,7 +51,7 @@ def scenario(name: str) -> Scenario:
         raise BadSetting(f"there is no scenario {name!r}{said}; `cocket scenario --list` names all")
     module = import_module(f"{__package__}.{name.replace('-', '_')}")
     title, parts = told(inspect.getdoc(module) or "")
-    return Scenario(name, title, parts, module.play, module.TWINS, module.LOOK)
+    return Scenario(name, title, parts, module.play, module.TWINS)
 
 
 def told(docstring: str) -> tuple[str, dict[str, str]]:

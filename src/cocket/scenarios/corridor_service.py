@@ -22,7 +22,6 @@ from cocket.scenarios.stage import Stage
 from cocket.scenarios.story import Story
 from cocket.scenarios.vehicles import Camera, Tracker
 
-LOOK: Final = "/movements"
 GATE: Final = "ORJE-LANE-1"
 CROSSING: Final = (59.4836, 11.6534)
 """Ørje, Norway."""
@@ -122,10 +121,11 @@ def _given(stage: Stage, story: Story, *, control: str = "none") -> tuple[Transi
             "valid_to": None,
         },
     )
+    story.look = f"/movements/{paper.mrn}"
     at = stage.ago(3600)
     stage.document(cc015c(paper, at), "cc015c")
     stage.document(cc028c(paper, at), "cc028c")
-    reserve = {"grn": paper.grn, "amount": paper.amount, "currency": paper.currency}
+    reserve: dict[str, Any] = {"grn": paper.grn, "amount": paper.amount, "currency": paper.currency}
     stage.event(paper.mrn, "reserve-guarantee", at=stage.ago(1800), by="system", **reserve)
     decided = stage.event(paper.mrn, "decide-control", at=stage.ago(1700), by="risk-engine", control=control)
     tracker = Tracker(stage)

@@ -24,7 +24,6 @@ from cocket.customs.codes.signing import keys_of, sign, verify
 from cocket.scenarios.stage import Stage
 from cocket.scenarios.story import Story
 
-LOOK: Final = "/check"
 PRODUCT: Final = "Beer 0.33 l"
 KUALA_LUMPUR: Final = {"lat_deg": 3.139, "lon_deg": 101.687}
 SINGAPORE: Final = {"lat_deg": 1.352, "lon_deg": 103.820}
@@ -109,6 +108,7 @@ def _given(stage: Stage, story: Story, *, active: bool = True) -> tuple[Any, str
         f"/stamps/ranges/{stamps['id']}/labels.ndjson", first=stamps["first"], last=stamps["first"]
     )
     label = json.loads(lines)
+    story.look = "/check"
     story.given(
         f"stamps {stamps['first']} to {stamps['last']} for {PRODUCT}, {'active' if active else 'not activated yet'}"
     )

@@ -22,7 +22,6 @@ from cocket.scenarios.papers import cc029c
 from cocket.scenarios.stage import Stage
 from cocket.scenarios.story import Story
 
-LOOK: Final = "/movements"
 HOME: Final = (47.7200, 7.5600)
 TRACKED: Final = (47.6050, 7.6010)
 POST: Final = (47.5915, 7.5985)
@@ -140,6 +139,7 @@ def _given(stage: Stage, story: Story, *, linked: bool = True) -> Cab:
     ):
         sealed_trip.zone(stage, name, kind, box)
     mrns = tuple(_released(stage) for _ in range(2))
+    story.look = f"/movements/{mrns[0]}"
     phone, transport, plate = stage.name("PHONE"), stage.name("TRANSPORT"), stage.plate("BS")
     stage.put(f"/devices/{phone}", {"class": "phone"})
     binding = {

@@ -23,7 +23,6 @@ from cocket.scenarios.stage import Stage
 from cocket.scenarios.story import Story
 from cocket.scenarios.vehicles import Camera
 
-LOOK: Final = "/documents"
 GATE: Final = "SAN-ANTONIO-IN-3"
 OTHER_GATE: Final = "SAN-ANTONIO-IN-4"
 PROMISED_S: Final = 0.05
@@ -139,6 +138,7 @@ def _given(stage: Stage, story: Story, *, passed: bool = True) -> Announced:
     declaration = stage.document(
         papers.sad("SAI01", number, 2026, container, plate, f"SAI01 2026 {number}"), "asycuda-sad"
     )
+    story.look = f"/documents/{declaration['id']}"
     order = papers.coprar(stage.number(), booking, [container])
     coprar = stage.document(order, "coprar", media_type="application/edifact", by="terminal")
     stage.put(

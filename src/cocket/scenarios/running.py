@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -80,8 +81,8 @@ class Run:
                 if self.as_json:
                     self.say(json.dumps([o.as_dict() for o in self.outcomes], ensure_ascii=False))
                 if self.show:
-                    for one in self.scenarios:
-                        self.say(f"look at {stage.url}{one.look}")
+                    for page in dict.fromkeys(o.story.look for o in self.outcomes):
+                        self.say(f"look at {stage.url}{page}")
                     self.say("the server stays up until Ctrl-C")
                     with suppress(KeyboardInterrupt):
                         server.wait()
@@ -104,6 +105,15 @@ class Run:
             play(stage, story)
         except Unmet as error:
             story.failed(error)
+        except LookupError as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            story.failed(
+                Unmet(
+                    "the answer has what is asked of it",
+                    at.line,
+                    f"{error!r} in {Path(at.filename).name}, line {at.lineno}",
+                )
+            )
         outcome.seconds = time.monotonic() - began
         self._text(
             f"  {'as it should be' if outcome.good else 'NOT as it should be'}, {outcome.seconds:.1f} s"

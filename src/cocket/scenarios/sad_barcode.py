@@ -22,7 +22,6 @@ from cocket.scenarios.scanner import read
 from cocket.scenarios.stage import Stage
 from cocket.scenarios.story import Story
 
-LOOK: Final = "/scan"
 STEPS: Final = ("manifest", "declaration", "payment", "container-pass", "release", "exit")
 GATE: Final = "MATSAPHA-OUT-1"
 OTHER_GATE: Final = "MATSAPHA-OUT-2"
@@ -110,6 +109,7 @@ def _given(stage: Stage, story: Story) -> dict[str, Any]:
     container = stage.container()
     document = papers.sad("MAT01", number, 2026, container, stage.plate("HSD"), f"MAT01 2026 {number}")
     taken = stage.document(document, "asycuda-sad")
+    story.look = f"/documents/{taken['id']}"
     whole = stage.get(f"/documents/{taken['id']}")
     equipment = [e["id"] for c in whole["consignments"] for e in c["equipment"]]
     story.given(f"declaration {taken['reference']} is read with its container", equipment, [container])

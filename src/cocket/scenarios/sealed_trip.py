@@ -85,7 +85,7 @@ class SealedTrip:
     def guarantee(self, control: str = "none") -> None:
         """Reserve the guarantee, and decide on a control."""
         stage, paper = self.stage, self.paper
-        reserve = {"grn": paper.grn, "amount": paper.amount, "currency": paper.currency}
+        reserve: dict[str, Any] = {"grn": paper.grn, "amount": paper.amount, "currency": paper.currency}
         at = stage.ago(SEALED_S + 40)
         stage.event(self.mrn, "reserve-guarantee", at=at, by="system", office=paper.departure, **reserve)
         stage.event(

@@ -42,11 +42,12 @@ class Line:
 
 @dataclass
 class Story:
-    """One run of a scenario or of a twin. ``say`` is told each line as it is written."""
+    """One run of a scenario or of a twin. ``say`` is told each line as it is written; ``look`` is the control room's page that shows it."""
 
     say: Callable[[Line], None] = lambda _line: None
     lines: list[Line] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)
+    look: str = "/"
 
     def given(self, text: str, got: Any = True, expected: Any = True) -> None:
         """What is there before; it has to be so as well."""

@@ -30,7 +30,6 @@ from cocket.scenarios.sealed_trip import SealedTrip
 from cocket.scenarios.stage import Stage
 from cocket.scenarios.story import Story
 
-LOOK: Final = "/"
 START: Final = (-4.040, 39.620)
 """Mombasa."""
 LAST: Final = (-4.040, 39.530)
@@ -155,6 +154,7 @@ def _given(stage: Stage, story: Story, seal: ESeal) -> SealedTrip:
         doc = {"name": name, "phone": None, "lat_deg": lat, "lon_deg": lon, "on_duty": on_duty}
         stage.put(f"/units/{unit}", doc)
     trip = SealedTrip(stage, _paper(stage), seal, START)
+    story.look = f"/movements/{trip.mrn}"
     trip.declare(risk="high", corridor=CORRIDOR)
     movement = stage.get(f"/movements/{trip.mrn}")
     story.given(

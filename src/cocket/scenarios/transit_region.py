@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
 
 from cocket.core.clock import rfc3339
 from cocket.scenarios import papers, sealed_trip
@@ -26,7 +26,6 @@ from cocket.scenarios.sealed_trip import SealedTrip
 from cocket.scenarios.stage import Stage
 from cocket.scenarios.story import Story
 
-LOOK: Final = "/movements"
 START: Final = (-29.755, -57.089)
 """Uruguaiana; Paso de los Libres lies across the bridge."""
 ACCIDENT: Final = (-29.722, -57.180)
@@ -44,7 +43,7 @@ def play(stage: Stage, story: Story) -> None:
     with ESeal(stage) as seal:
         trip = _given(stage, story, seal)
         mrn = trip.mrn
-        before_us = stage.now() - 1
+        before_us = stage.exactly()
         seen = {country: _newest(stage, country) for country in ROUTE}
         story.when("the truck has an accident, and Argentine customs record it with place and photo")
         seal.report(ACCIDENT, stage.ago(60), speed_mps=0.0)
@@ -56,7 +55,7 @@ def play(stage: Stage, story: Story) -> None:
             headers={"content-type": "image/jpeg"},
             params={"by": "AR-customs"},
         )
-        accident = {
+        accident: dict[str, Any] = {
             "kind": "accident",
             "lat_deg": ACCIDENT[0],
             "lon_deg": ACCIDENT[1],
@@ -137,6 +136,7 @@ def _given(stage: Stage, story: Story, seal: ESeal) -> SealedTrip:
     sealed_trip.offices(stage, *OFFICES)
     sealed_trip.zone(stage, "uruguaiana", "departure", sealed_trip.around(START))
     trip = SealedTrip(stage, _paper(stage), seal, START)
+    story.look = f"/movements/{trip.mrn}"
     trip.declare()
     trip.under_way()
     trip.drive(between(START, ACCIDENT, 10), last_s=120)

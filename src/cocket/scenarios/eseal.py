@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
+from cocket.core.clock import US
 from cocket.core.protocol import Session
 from cocket.decoders import protocol
 from cocket.observations.frames import read_frame
 from cocket.scenarios.stage import SEAL_PROTOCOL, Stage
 from cocket.scenarios.story import Unmet
 
+Place: TypeAlias = "tuple[float, float]"
+"""Latitude and longitude, degrees."""
 _ANSWER_S: Final = 20.0
 _CLOSED: Final = {
     "locked": True,
@@ -53,12 +57,22 @@ class ESeal:
             self._socket.close()
             self._socket = None
 
-    def report(self, place: tuple[float, float], at_us: int, **says: Any) -> float:
+    def report(self, place: Place, at_us: int, **says: Any) -> float:
         """Send one report and wait for its answer; gives the moment of the answer (``time.monotonic``).
 
         ``place``: latitude and longitude, degrees. ``says``: columns that differ from a closed seal in good order.
         """
-        assert self._socket is not None
+        return self._sent([self._frame(place, at_us, says)])
+
+    def way(self, places: Sequence[Place], first_us: int, last_us: int) -> None:
+        """Report along a way, evenly in time, the first and the last moment included: all at once, as a device does that was
+        out of coverage.
+        """
+        steps = max(1, len(places) - 1)
+        times = [first_us + (last_us - first_us) * i // steps // US * US for i in range(len(places))]
+        self._sent([self._frame(place, at, {}) for place, at in zip(places, times, strict=True)])
+
+    def _frame(self, place: Place, at_us: int, says: Mapping[str, Any]) -> bytes:
         self._sequence += 1
         row = {
             **_CLOSED,
@@ -70,9 +84,14 @@ class ESeal:
             "battery_pct": self.battery_pct,
             **says,
         }
-        frame = self._sim.report(row, self._sequence)
-        expected = b"".join(read_frame(self._protocol, frame, Session(self.id)).replies)
-        self._socket.sendall(frame)
+        return self._sim.report(row, self._sequence)
+
+    def _sent(self, frames: Sequence[bytes]) -> float:
+        """Send frames, and wait until each is answered."""
+        assert self._socket is not None
+        session = Session(self.id)
+        expected = b"".join(r for f in frames for r in read_frame(self._protocol, f, session).replies)
+        self._socket.sendall(b"".join(frames))
         got = b""
         while len(got) < len(expected):
             piece = self._socket.recv(len(expected) - len(got))
@@ -83,14 +102,8 @@ class ESeal:
             raise Unmet(f"e-seal {self.id} is answered", expected.hex(), got.hex() or "hung up")
         return time.monotonic()
 
-    def way(self, places: list[tuple[float, float]], first_us: int, last_us: int) -> None:
-        """Report along a way, evenly in time, the first and the last moment included."""
-        steps = max(1, len(places) - 1)
-        for i, place in enumerate(places):
-            self.report(place, first_us + (last_us - first_us) * i // steps // 1_000_000 * 1_000_000)
 
-
-def between(a: tuple[float, float], b: tuple[float, float], points: int) -> list[tuple[float, float]]:
+def between(a: Place, b: Place, points: int) -> list[Place]:
     """So many places from ``a`` to ``b``, both included, on a straight line."""
     return [
         (a[0] + (b[0] - a[0]) * i / (points - 1), a[1] + (b[1] - a[1]) * i / (points - 1))

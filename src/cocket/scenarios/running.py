@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import tempfile
+import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -69,7 +72,7 @@ class Run:
             and (not self.keep.is_dir() or any(self.keep.iterdir()))
         ):
             raise BadSetting(f"--keep {self.keep}: scenarios want an empty folder; name a new one")
-        with tempfile.TemporaryDirectory(prefix="cocket-scenario-") as scratch:
+        with _ending_with_us(), tempfile.TemporaryDirectory(prefix="cocket-scenario-") as scratch:
             folder = self.keep or Path(scratch) / "data"
             with staged(folder, Path(scratch) / "server.log") as (stage, server):
                 try:
@@ -127,3 +130,16 @@ class Run:
     def _text(self, text: str) -> None:
         if not self.as_json:
             self.say(text)
+
+
+@contextmanager
+def _ending_with_us() -> Iterator[None]:
+    """A SIGTERM ends the block as Ctrl-C does, so that the server ends with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

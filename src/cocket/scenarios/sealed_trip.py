@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cocket.core.clock import US, rfc3339
 from cocket.scenarios import papers
-from cocket.scenarios.eseal import ESeal
+from cocket.scenarios.eseal import ESeal, Place
 from cocket.scenarios.stage import Stage
 
 LODGED_S: Final = 1200
@@ -21,7 +21,6 @@ ARRIVED_S: Final = 100
 AMOUNT: Final = "25000.00"
 HELD: Final = "60000.00"
 
-Place = tuple[float, float]
 Box = tuple[float, float, float, float]
 
 

@@ -159,8 +159,8 @@ def _given(stage: Stage, story: Story, seal: ESeal) -> SealedTrip:
     movement = stage.get(f"/movements/{trip.mrn}")
     story.given(
         f"transit {trip.mrn} is of high risk and bound to a corridor",
-        (movement["sensitive"], movement["corridor"]),
-        (True, CORRIDOR),
+        (movement["risk"], movement["corridor"]),
+        ("high", CORRIDOR),
     )
     _licensed(stage, story, trip.paper)
     return trip

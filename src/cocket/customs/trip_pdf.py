@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 300
 _MOST_TEXT: Final = 600
+_MOST_NAME: Final = 160
+"""Of a name in a table's cell: no cell is higher than a page."""
 _MM: Final = 72 / 25.4
 _PAGE: Final = (210 * _MM, 297 * _MM)
 _SIDE: Final = 18 * _MM
@@ -91,12 +93,12 @@ class _Sheet:
 
     def w(self, name: str | None) -> str:
         """A word of the house, as markup."""
-        return self.show(word(self.lang, name))
+        return self.text(word(self.lang, name))
 
-    def text(self, value: object) -> str:
+    def text(self, value: object, most: int = _MOST_NAME) -> str:
         """What others wrote, as markup, cut where it is endless."""
         text = str(value)
-        return self.show(text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + " …")
+        return self.show(text if len(text) <= most else text[:most] + " …")
 
     def at(self, us: int | None, otherwise: str) -> str:
         """A moment, as markup."""
@@ -157,7 +159,7 @@ class _Sheet:
         lasted = None if trip.departed_us is None else (trip.end_us - trip.departed_us) / US
         distance = max((w.distance_m for w in trip.watched), default=None)
         rows = [
-            ("holder", self.text(declared.get("holder") or label(self.lang, "unknown"))),
+            ("holder", self.text(declared.get("holder") or label(self.lang, "unknown"), _MOST_TEXT)),
             ("risk", self.text(risk or label(self.lang, "unknown"))),
             ("from", self._office("departure_office")),
             ("to", self._office("destination_office")),
@@ -194,7 +196,7 @@ class _Sheet:
             [
                 self.para(str(i), self.cell),
                 self.para(self.show(r.rule), self.strong),
-                self.para(self.text(r.detail(self.lang))),
+                self.para(self.text(r.detail(self.lang), _MOST_TEXT)),
             ]
             for i, r in enumerate(self.report.reasons, 1)
         ]
@@ -289,7 +291,7 @@ class _Sheet:
             return [*parts, self.para(self.t("no-incidents"), self.body)]
         rows = [
             [
-                self.para(f"{self.w(i.kind)}<br/>{self.text(i.text or '')}"),
+                self.para(f"{self.w(i.kind)}<br/>{self.text(i.text or '', _MOST_TEXT)}"),
                 self.para(self.show(moment(rfc3339(i.at_us)))),
                 self.para(self.text(i.by)),
                 self.para(self.t("yes" if i.resolved else "no"), self.cell if i.resolved else self.strong),
@@ -339,6 +341,7 @@ class _Sheet:
             [[self.para(h, self.soft) for h in heads], *rows],
             [w or left for w in widths],
             repeatRows=1,
+            splitInRow=1,
         )
         table.setStyle(
             [

@@ -4,10 +4,10 @@ export interface Camera {
   stop: () => void;
 }
 
-/** How often a picture is looked at. A code is held still for longer than this. */
-const LOOK_EVERY_MS = 140;
+/** The rest between two looks; a look takes a phone some tens of milliseconds. */
+const REST_MS = 120;
 /** The longer side of the picture that is looked at: enough for a code of 2.5 cm that fills a third of it. */
-const LOOK_AT_PX = 960;
+const LOOK_AT_PX = 800;
 
 /** Why there is no camera, in the catalogue's words. */
 export type NoCamera = 'insecure' | 'denied' | 'none' | 'failed';
@@ -36,14 +36,15 @@ export async function watch(video: HTMLVideoElement, onCode: (text: string) => v
   }
   const end = () => stream.getTracks().forEach((track) => track.stop());
   try {
-    const { reader } = await import('./decoder');
-    const read = reader();
+    const { read } = await import('./decoder');
     video.srcObject = stream;
     await video.play();
     const canvas = document.createElement('canvas');
     const paper = canvas.getContext('2d', { willReadFrequently: true });
     if (!paper) throw new CameraTrouble('failed', 'no canvas');
-    const timer = setInterval(() => {
+    let timer: ReturnType<typeof setTimeout>;
+    const look = () => {
+      timer = setTimeout(look, REST_MS);
       if (!video.videoWidth || document.hidden) return;
       const scale = Math.min(1, LOOK_AT_PX / Math.max(video.videoWidth, video.videoHeight));
       canvas.width = Math.round(video.videoWidth * scale);
@@ -51,10 +52,11 @@ export async function watch(video: HTMLVideoElement, onCode: (text: string) => v
       paper.drawImage(video, 0, 0, canvas.width, canvas.height);
       const text = read(paper.getImageData(0, 0, canvas.width, canvas.height));
       if (text) onCode(text);
-    }, LOOK_EVERY_MS);
+    };
+    look();
     return {
       stop: () => {
-        clearInterval(timer);
+        clearTimeout(timer);
         end();
         video.srcObject = null;
       },

@@ -25,7 +25,8 @@ class Listener:
         self.heard: dict[str, tuple[float, dict[str, Any]]] = {}
         self._open = threading.Event()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._broke = ""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -43,9 +44,19 @@ class Listener:
         end = time.monotonic() + WAIT_S
         while code not in self.heard:
             if time.monotonic() > end:
-                raise Unmet(f"alert {code} comes over the live stream", code, sorted(self.heard))
+                raise Unmet(
+                    f"alert {code} comes over the live stream", code, f"{sorted(self.heard)}{self._broke}"
+                )
             time.sleep(_POLL_S)
         return self.heard[code][0]
+
+    def _run(self) -> None:
+        try:
+            self._listen()
+        except (
+            httpx.TransportError
+        ) as error:  # the server ends when the stage does; ``when`` says so if that was too early
+            self._broke = f"; the stream broke: {error}"
 
     def _listen(self) -> None:
         with (

@@ -90,7 +90,8 @@ class SealFacts:
 @dataclass(frozen=True, slots=True)
 class AlertFacts:
     """One alert of the movement. ``outside``: it ended before the departure or began after the arrival; only
-    alerts of the seal count then."""
+    alerts of the seal count then.
+    """
 
     id: str
     code: str

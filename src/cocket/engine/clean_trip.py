@@ -15,15 +15,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 import sqlalchemy as sa
 
-from cocket.core.batch import Array, Batch
-from cocket.core.clock import US, Clock, parse_rfc3339
+from cocket.core.clock import Clock, parse_rfc3339
 from cocket.core.config import Customs
 from cocket.core.errors import Fault, NotFound
-from cocket.core.geo import distances_m
 from cocket.customs.clean_trip import (
-    COVERED_PERIODS,
     AlertFacts,
-    Gap,
     IncidentFacts,
     SealFacts,
     Trip,
@@ -32,11 +28,11 @@ from cocket.customs.clean_trip import (
     reasons,
 )
 from cocket.customs.clean_trip_report import Report
-from cocket.customs.clean_trip_words import CASING_OPEN, LOCK_OPEN, OWN_ALARM, ROPE_CUT, ROPE_OUT
 from cocket.customs.machines.movement import MOVEMENT
 from cocket.customs.recording import Step, fold
 from cocket.customs.seals import E_SEAL
-from cocket.engine.ingest import REMARKS, on_journeys
+from cocket.engine.ingest import on_journeys
+from cocket.engine.trip_measures import COLUMNS, Rows, closed_times, distance_m, gaps, reports_as_seal
 from cocket.store.bindings import Binding
 from cocket.store.file_events import Event
 from cocket.store.folder import DataFolder
@@ -45,29 +41,7 @@ _WAIT_S: Final = 1.0
 """How long to wait for the detectors, where nobody holds a lock."""
 
 _POLL_S: Final = 0.005
-_GAPS: Final = 20
 _ALERTS: Final = 1000
-_OPENED: Final = (
-    (ROPE_CUT, "rope_cut", 1),
-    (CASING_OPEN, "casing_open", 1),
-    (LOCK_OPEN, "locked", 0),
-    (ROPE_OUT, "rope_inserted", 0),
-    (OWN_ALARM, "unlock_alarm", 1),
-)
-"""What a seal may say that is not closed: words, column, value."""
-
-_CLOSED: Final = (("locked", 1), ("rope_inserted", 1), ("rope_cut", 0))
-"""What it may say that is: one of these, and none of those above in the same report."""
-
-_COLUMNS: Final = (
-    "lat_deg",
-    "lon_deg",
-    "fix_valid",
-    "time_quality",
-    *REMARKS,
-    *(column for _, column, _ in _OPENED),
-)
-_SEAL_CLASSES: Final = (E_SEAL, "e-lock")
 
 
 class Detection(Protocol):
@@ -78,19 +52,6 @@ class Detection(Protocol):
     def runs_again(self, mrn: str) -> bool:
         """Whether a journey of this movement is still to be run again."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """What one binding's device reported on the trip, by event time."""
-
-    binding: Binding
-    batch: Batch
-    undetected: int
-
-    @property
-    def times(self) -> Array:
-        return self.batch.filled("observed_us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +113,7 @@ class CleanTrips:
             file = self._file(connection, mrn)
         departed, arrived = _departed(file), _arrived(file)
         end = arrived if arrived is not None else min(now, at_us or now)
-        rows: list[_Rows] = []
+        rows: list[Rows] = []
         if departed is not None and end >= departed:
             rows = [
                 found
@@ -238,16 +199,16 @@ class CleanTrips:
         ]
         return tuple(sorted(facts, key=lambda a: (a.began_us, a.id)))
 
-    def _observed(self, binding: Binding, departed: int, end: int, offset: int) -> _Rows | None:
+    def _observed(self, binding: Binding, departed: int, end: int, offset: int) -> Rows | None:
         """What a binding's device reported between departure and arrival, both included; None if it ended before."""
         first, last = max(binding.from_us, departed), end + 1
         if binding.to_us is not None:
             last = min(last, binding.to_us)
         if last <= first:
             return None
-        found = self._folder.history.find([(binding.device_id, first, last)], columns=_COLUMNS)
+        found = self._folder.history.find([(binding.device_id, first, last)], columns=COLUMNS)
         undetected = int((found.offsets > offset).sum())
-        return _Rows(binding, found.batch.take(on_journeys(found.batch)), undetected)
+        return Rows(binding, found.batch.take(on_journeys(found.batch)), undetected)
 
     # measuring
 
@@ -260,7 +221,7 @@ class CleanTrips:
         return float(min(own)) if own else self._settings.clean_period_s
 
     def _watched(
-        self, file: _File, rows: list[_Rows], seals: list[SealFacts], departed: int | None, end: int
+        self, file: _File, rows: list[Rows], seals: list[SealFacts], departed: int | None, end: int
     ) -> tuple[Watched, ...]:
         """By equipment. Judged is what an e-seal is on; without any, what was watched best."""
         if departed is None:
@@ -271,9 +232,9 @@ class CleanTrips:
             device_ids = tuple(dict.fromkeys(r.binding.device_id for r in of))
             times = np.sort(np.concatenate([r.times for r in of]))
             period = self._period_s(file, device_ids)
-            longest, gaps, covered = _gaps(times, departed, end, period)
+            longest, bare, covered = gaps(times, departed, end, period)
             found.append(
-                Watched(equipment, device_ids, len(times), period, covered, longest, _distance_m(of), gaps)
+                Watched(equipment, device_ids, len(times), period, covered, longest, distance_m(of), bare)
             )
         sealed = {s.equipment_id for s in seals if s.electronic}
         if not any(w.equipment_id in sealed for w in found) and found:
@@ -281,7 +242,7 @@ class CleanTrips:
         return tuple(replace(w, judged=w.equipment_id in sealed) for w in found)
 
     def _seals(
-        self, file: _File, rows: list[_Rows], departed: int | None, end: int, verified: Event | None
+        self, file: _File, rows: list[Rows], departed: int | None, end: int, verified: Event | None
     ) -> list[SealFacts]:
         """The seals that were on between departure and arrival, by id."""
         if departed is None:
@@ -289,7 +250,7 @@ class CleanTrips:
         spans = _spans(file.seal_events)
         for binding in file.bindings:
             reports = [r.batch for r in rows if r.binding.device_id == binding.device_id]
-            if file.kinds.get(binding.device_id) == E_SEAL or _is_seal(
+            if file.kinds.get(binding.device_id) == E_SEAL or reports_as_seal(
                 file.devices[binding.device_id], reports
             ):
                 spans.setdefault(binding.device_id, []).append(
@@ -332,82 +293,17 @@ class CleanTrips:
         return found
 
     def _closed(
-        self, file: _File, rows: list[_Rows], departed: int, end: int
+        self, file: _File, rows: list[Rows], departed: int, end: int
     ) -> tuple[bool | None, tuple[str, int] | None]:
         """Whether a seal was closed all the way, and what it first said otherwise."""
-        opened: tuple[str, int] | None = None
-        told = []
-        for one in rows:
-            closed = np.zeros(one.batch.n, np.bool_)
-            for column, value in _CLOSED:
-                closed |= one.batch.filled(column) == value
-            for words, column, value in _OPENED:
-                hits = one.batch.filled(column) == value
-                closed &= ~hits
-                if hits.any():
-                    at = int(one.times[int(np.argmax(hits))])
-                    if opened is None or at < opened[1]:
-                        opened = (words, at)
-            told.append(one.times[closed])
+        times, opened = closed_times(rows)
         if opened is not None:
             return False, opened
-        times = np.sort(np.concatenate(told)) if told else np.empty(0, np.int64)
         if not len(times):
             return None, None
         period = self._period_s(file, [r.binding.device_id for r in rows])
-        longest = _gaps(times, departed, end, period)[0]
+        longest = gaps(times, departed, end, period)[0]
         return (True if longest.seconds <= longest_allowed_s(period, self._settings) else None), None
-
-
-def _gaps(times: Array, departed: int, end: int, period_s: float) -> tuple[Gap, tuple[Gap, ...], float]:
-    """(the longest time without a report, the gaps that are not covered, share of the time that is) from sorted times."""
-    edges = np.concatenate([[departed], times, [end]])
-    steps = np.diff(edges)
-    at = int(np.argmax(steps))
-    longest = Gap(int(edges[at]), int(edges[at + 1]))
-    bare = steps > COVERED_PERIODS * period_s * US
-    if end == departed or not len(times):
-        covered = float(bool(len(times)))
-    else:
-        covered = 1.0 - float(steps[bare].sum()) / (end - departed)
-    worst = np.flatnonzero(bare)
-    worst = np.sort(worst[np.argsort(-steps[worst], kind="stable")[:_GAPS]])
-    return longest, tuple(Gap(int(edges[i]), int(edges[i + 1])) for i in worst), covered
-
-
-def _distance_m(rows: list[_Rows]) -> float:
-    """How far an equipment went: device by device, and of devices at the same time the farther."""
-    ways = (
-        sorted((r.binding.from_us, r.binding.to_us, _way_m(r.batch)) for r in rows if r.batch.n)
-        if rows
-        else []
-    )
-    best: list[
-        tuple[int, float]
-    ] = []  # (end, distance up to it) of chains of bindings that follow each other
-    for from_us, to_us, way in sorted(ways, key=lambda w: w[0]):
-        before = max((d for e, d in best if e <= from_us), default=0.0)
-        best.append((2**62 if to_us is None else to_us, before + way))
-    return max((d for _, d in best), default=0.0)
-
-
-def _way_m(batch: Batch) -> float:
-    lat, lon = batch.filled("lat_deg"), batch.filled("lon_deg")
-    fixed = ~np.isnan(lat) & ~np.isnan(lon) & (batch.filled("fix_valid") != 0)
-    lat, lon = lat[fixed], lon[fixed]
-    return float(distances_m(lat[:-1], lon[:-1], lat[1:], lon[1:]).sum()) if len(lat) > 1 else 0.0
-
-
-def _is_seal(device: Mapping[str, Any], reports: list[Batch]) -> bool:
-    """By what is declared of it, or by what it reports."""
-    if device.get("class") in _SEAL_CLASSES or device.get("state") is not None:
-        return True
-    return any(
-        data is not None and bool((data >= 0).any())
-        for batch in reports
-        for column in ("locked", "rope_inserted", "rope_cut")
-        for data in [batch.array(column)]
-    )
 
 
 def _spans(events: list[Event]) -> dict[str, list[tuple[str, int, int | None]]]:

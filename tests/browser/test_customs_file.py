@@ -304,6 +304,28 @@ def test_pages_for_people_outside_show_nothing_of_the_control_room(filed, open_d
     expect(page.get_by_role("navigation")).to_have_count(0)
 
 
+def test_a_trader_follows_a_trip_by_its_link_until_it_is_revoked(filed, open_desk):
+    page = open_desk(f"{filed.address}/movements/{SCANNED}").page
+    page.get_by_role("button", name="Make a link").click()
+    link = page.get_by_label("Address of the link").input_value()
+    assert link.startswith(f"{filed.address}/trip/")
+    trader = open_desk(link, operator=None, locale="fr-FR", color_scheme="light", **PHONE)
+    expect(trader.page.get_by_test_id("trip-state")).to_have_text(
+        {"accepted": "Accepté", "guarantee-reserved": "Garantie réservée"}[
+            filed.get(f"/movements/{SCANNED}")["state"]
+        ]
+    )
+    expect(trader.page.locator("main")).to_contain_text("Huanggang Inland Depot")
+    asked = {url.partition("/api/v1")[2].rpartition("/")[0] for url in trader.asked if "/api/" in url}
+    assert asked == {"/trips"}
+    assert SCANNED not in trader.page.content()
+    assert trader.page.evaluate(OVERFLOW) <= 0
+    page.get_by_role("button", name=re.compile("^Revoke")).click()
+    expect(page.get_by_text("shows nothing any more")).to_be_visible()
+    trader.page.reload()
+    expect(trader.page.get_by_test_id("trip-gone")).to_contain_text("a été révoqué")
+
+
 @pytest.mark.parametrize("look", ["dark", "light phone"])
 def test_axe_finds_nothing_and_nothing_sticks_out(filed, open_desk, look, pytestconfig):
     axe = (pytestconfig.rootpath / AXE).read_text()

@@ -123,15 +123,18 @@ export function make({ movements, nowMs, iso, json, problem, paged, bytesOf, ran
     if (m && more === 'links') {
       const file = fileOf(m);
       if (req.method === 'DELETE') {
-        file.links = file.links.filter((one) => one.token !== last);
-        trips.delete(last);
+        const gone = file.links.find((one) => one.id === last || one.token === last);
+        if (gone) {
+          gone.revoked_at = iso(nowMs());
+          trips.delete(gone.token);
+        }
         res.writeHead(204);
         return res.end();
       }
-      if (req.method !== 'POST') return json(res, { items: file.links, next: null });
+      if (req.method !== 'POST') return json(res, { items: file.links.map(({ token: _t, path: _p, ...one }) => one), next: null });
       const token = Math.floor(random() * 1e16).toString(36);
       trips.set(token, m.mrn);
-      const link = { token, path: `/trip/${token}`, expires_at: (await body()).expires_at };
+      const link = { id: token.slice(0, 6), created_at: iso(nowMs()), created_by: by, revoked_at: null, token, path: `/trip/${token}`, expires_at: (await body()).expires_at };
       file.links.unshift(link);
       return json(res, link, 201);
     }

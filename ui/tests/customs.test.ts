@@ -47,6 +47,14 @@ describe('the tables of the server', () => {
     for (const state of SEAL_STATES) expect(isKey(`deviceState.${state}`), state).toBe(true);
   });
 
+  it('have words for every reason of a clean-trip report', () => {
+    const text = source('clean_trip_words.py');
+    const rules = [...text.slice(text.indexOf('"en": {'), text.indexOf('"fr": {')).matchAll(/^ {8}"([a-z-]+)": /gm)].map((found) => found[1]!);
+    expect(rules.length).toBeGreaterThan(15);
+    // `more` only counts what is left out.
+    expect(rules.filter((one) => one !== 'more' && !isKey(`rule.${one}`))).toEqual([]);
+  });
+
   it('have words for every field of the canonical model', () => {
     const fields = [...source('model.py').matchAll(/^ {4}([a-z]\w*): /gm)].map((found) => found[1]!);
     expect(fields.length).toBeGreaterThan(150);

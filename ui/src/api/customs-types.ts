@@ -250,10 +250,17 @@ export interface StampVerdict {
   product: string | null;
 }
 
+/** A link as the server keeps it: without its token, which it tells only once. */
 export interface TripLink {
+  id: string;
+  created_at: string;
+  created_by: string;
+  expires_at: string;
+  revoked_at: string | null;
+}
+export interface NewTripLink extends TripLink {
   token: string;
   path: string;
-  expires_at: string;
 }
 export interface Trip {
   state: string | null;

@@ -13,6 +13,7 @@ import type {
   MovementEvent,
   NewEvent,
   NewScan,
+  NewTripLink,
   Scan,
   Seal,
   StampVerdict,
@@ -50,10 +51,12 @@ export const customs = {
   enquiries: (query: Query, signal?: AbortSignal) =>
     request<Page<Enquiry>>(withQuery('/enquiries', query), { signal }),
 
+  links: (mrn: string, signal?: AbortSignal) =>
+    request<Page<TripLink>>(ofMovement(mrn, 'links'), { signal }),
   makeLink: (mrn: string, expiresAt: string, by: string) =>
-    request<TripLink>(withQuery(ofMovement(mrn, 'links'), { by }), { method: 'POST', body: { expires_at: expiresAt } }),
-  revokeLink: (mrn: string, token: string, by: string) =>
-    request<void>(withQuery(ofMovement(mrn, `links/${part(token)}`), { by }), { method: 'DELETE' }),
+    request<NewTripLink>(withQuery(ofMovement(mrn, 'links'), { by }), { method: 'POST', body: { expires_at: expiresAt } }),
+  revokeLink: (mrn: string, id: string, by: string) =>
+    request<void>(withQuery(ofMovement(mrn, `links/${part(id)}`), { by }), { method: 'DELETE' }),
   trip: (token: string, signal?: AbortSignal) => request<Trip>(`/trips/${part(token)}`, { signal }),
 
   seals: (query: Query, signal?: AbortSignal) => request<Page<Seal>>(withQuery('/seals', query), { signal }),
@@ -84,7 +87,7 @@ export const customs = {
 /** Addresses of files that the server draws: links and pictures, not questions. */
 export const files = {
   original: (id: string) => `/api/v1/documents/${part(id)}/original`,
-  cleanTrip: (mrn: string) => `/api/v1/movements/${part(mrn)}/clean-trip.pdf`,
+  cleanTrip: (mrn: string, lang: string) => `/api/v1/movements/${part(mrn)}/clean-trip.pdf?lang=${lang}`,
   evidencePack: (mrn: string) => `/api/v1/movements/${part(mrn)}/evidence-pack.zip`,
   evidence: (mrn: string, id: string) => `/api/v1/movements/${part(mrn)}/evidence/${part(id)}`,
   qr: (id: Code['id']) => `/api/v1/codes/${part(id)}/qr.svg`,

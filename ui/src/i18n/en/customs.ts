@@ -85,6 +85,8 @@ export const customs = {
   'links.make': 'Make a link',
   'links.made': 'The link is made.',
   'links.address': 'Address of the link',
+  'links.none': 'No link is valid at present.',
+  'links.shownOnce': 'Its address was shown once, when it was made.',
   'links.until': 'Until',
   'links.copy': 'Copy',
   'links.copied': 'Copied.',

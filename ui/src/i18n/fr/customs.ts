@@ -87,6 +87,8 @@ export const customs: Record<keyof typeof wanted, string> = {
   'links.make': 'Créer un lien',
   'links.made': 'Le lien est créé.',
   'links.address': 'Adresse du lien',
+  'links.none': 'Aucun lien n’est valable à présent.',
+  'links.shownOnce': 'Son adresse n’a été montrée qu’à sa création.',
   'links.until': 'Jusqu’au',
   'links.copy': 'Copier',
   'links.copied': 'Copié.',

@@ -160,7 +160,9 @@ def test_from_declaration_to_acceptance_by_messages(door) -> None:
     assert events[0]["at"] == "2026-11-20T08:00:00Z"
     assert events[0]["document"] == first["id"]
     assert {d["kind"] for d in movement["documents"]} == {"cc015c", "cc028c"}
-    # the acceptance itself carries no offices; those of the declaration count for the movement too
+    assert movement["destination_office"] == "DE003302", "the acceptance names none; the declaration did"
+    assert movement["countries"] == ["NL", "DE"]
+    assert movement["consignments"][0]["description"] == "telephones"
     assert door.http.get("/documents", params={"mrn": mrn}).json()["items"][-1]["id"] == first["id"]
 
 

@@ -87,7 +87,10 @@ def test_a_sensitive_transit_leaves_only_with_an_armed_seal_or_a_waiver(door) ->
     before = door.http.get("/kpis").json()
     mrn = movement(door, risk="high")
     done(door, mrn, *BEFORE_SEAL, "release")
-    assert rules(door.is_problem(act(door, mrn, "depart"), 409)) == {"no-armed-seal"}
+    problem = door.is_problem(act(door, mrn, "depart"), 409)
+    assert rules(problem) == {"no-armed-seal"}
+    assert (problem["state"], problem["event"]) == ("released", "depart")
+    assert "waive-seal" in problem["allowed"]
     assert rules(door.is_problem(act(door, mrn, "depart"), 409)) == {"no-armed-seal"}
     after = door.http.get("/kpis").json()
     assert after["refused_without_seal"] == before["refused_without_seal"] + 1, (
@@ -265,7 +268,11 @@ def test_incidents_custody_and_the_feed_of_each_country(door) -> None:
             "items"
         ]
         assert (mrn in {e["mrn"] for e in events}) == heard
-    seqs = [e["seq"] for e in door.http.get("/feed", params={"after": begin, "mrn": mrn}).json()["items"]]
+    moved = door.http.get("/feed", params={"after": begin, "mrn": mrn}).json()["items"]
+    assert ("en-route", "report-incident", "incident") in {
+        (e["from_state"], e["event"], e["to_state"]) for e in moved
+    }
+    seqs = [e["seq"] for e in moved]
     assert seqs == sorted(seqs)
     assert len(seqs) == 11
 

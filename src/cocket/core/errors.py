@@ -37,17 +37,20 @@ class NotFound(CocketError):
     """Nothing of that name is known (HTTP 404)."""
 
 
-class Conflict(CocketError):
-    """It contradicts what is there: an overlap, an impossible transition, a stale version (HTTP 409)."""
-
-
 @dataclass
-class ImpossibleTransition(Conflict):
-    """A state machine does not know this event in this state; ``allowed`` names those that it knows."""
+class Conflict(CocketError):
+    """It contradicts what is there: an overlap, an impossible transition, a stale version (HTTP 409).
+
+    Of a state machine: the ``state`` it is in, the ``event`` that is refused, and those that are ``allowed`` there.
+    """
 
     state: str = ""
     event: str = ""
     allowed: tuple[str, ...] = ()
+
+
+class ImpossibleTransition(Conflict):
+    """A state machine does not know this event in this state."""
 
 
 class TooLarge(CocketError):

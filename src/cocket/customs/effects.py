@@ -58,6 +58,8 @@ REMARKS: Final = frozenset(
 """Messages that change nothing of the state: kept beside the movement as remarks."""
 _RELEASED: Final = frozenset({"cc029c"})
 _MAKES: Final = frozenset({"cc028c", "cc029c"})
+_DECLARES: Final = frozenset({"cc015c", "cc013c"})
+"""The declarant's own: what they say completes the movement's declaration."""
 _FIRST: Final = frozenset({"cc007c", "cc043c", "cc045c"})
 """Arrival-side messages: before the release they are out of order."""
 
@@ -83,11 +85,10 @@ class Effects:
             value.get("function") == "original" and not kept.kind.startswith("cc")
         )
         if mrn is not None and (makes or self._known(connection, mrn)):
-            if makes or kept.kind in {"cc013c", "cc015c"}:
-                self._declare(connection, mrn, value, kept)
             if kept.lrn is not None:
-                self._documents.set_mrn(connection, kept.lrn, mrn)
                 self._adopt(connection, kept.lrn, mrn)
+            if makes or kept.kind in _DECLARES:
+                self._declare(connection, mrn, value, kept)
         return self._record(connection, mrn, kept, value)
 
     def known(self, mrn: str) -> bool:
@@ -100,7 +101,11 @@ class Effects:
         return self._desk.reference.read(connection, "movement", mrn) is not None
 
     def _adopt(self, connection: sa.Connection, lrn: str, mrn: str) -> None:
-        """What waited under the declarant's reference goes on under the MRN."""
+        """What was declared and what waited under the declarant's reference goes on under the MRN."""
+        for kept in self._documents.with_lrn(connection, lrn):
+            if kept.kind in _DECLARES and kept.mrn is None:
+                self._declare(connection, mrn, self._documents.body_in(connection, kept.id).value, kept)
+        self._documents.set_mrn(connection, lrn, mrn)
         book = self._desk.book
         for row in book.waiting(connection, lrn):
             book.wait(connection, mrn, row["document_id"], row["event"], row["at_us"], row["body"])
@@ -322,7 +327,11 @@ class Effects:
         if holder is not None:
             doc["holder"] = holder.get("name") or holder.get("id")
         countries = dict.fromkeys(
-            [*value.get("countries", ()), *(o["country"] for o in offices.values() if "country" in o)]
+            [
+                *doc.get("countries", ()),
+                *value.get("countries", ()),
+                *(o["country"] for o in offices.values() if "country" in o),
+            ]
         )
         if countries:
             doc["countries"] = list(countries)

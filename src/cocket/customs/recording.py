@@ -89,6 +89,7 @@ def record(
         events = book.events(connection, event.machine, event.subject)
         step, steps = _inserted(machine, events, event, initial)
         began, last, final = since(steps) or event.at_us, subject.last_us, steps[-1].to_state
+    event = replace(event, from_state=step.from_state, to_state=step.to_state)
     seq = book.add(connection, event)
     book.put_subject(
         connection,

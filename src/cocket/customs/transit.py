@@ -78,6 +78,10 @@ class TransitDesk:
                     try:
                         done.append(self.record(connection, mrn, one))
                     except CocketError as error:
+                        if isinstance(error, Conflict) and not error.state:
+                            now = self.book.subject(connection, "movement", mrn)
+                            error.state = MOVEMENT.initial if now is None else now.state
+                            error.event, error.allowed = one.event, MOVEMENT.allowed(error.state)
                         if len(wanted) > 1:
                             error.faults = [replace(f, path=f"/{i}{f.path}") for f in error.faults]
                         raise

@@ -123,6 +123,11 @@ class DocumentStore:
         )
         return connection.execute(query).scalar()
 
+    def with_lrn(self, connection: sa.Connection, lrn: str) -> list[Kept]:
+        """Documents under a declarant's reference, oldest first."""
+        query = sa.select(*_HEAD).where(customs_documents.c.lrn == lrn).order_by(customs_documents.c.seq)
+        return [_kept(row) for row in connection.execute(query)]
+
     def body_in(self, connection: sa.Connection, document_id: str) -> ReadBody:
         """As ``body``, as part of the caller's transaction."""
         query = sa.select(customs_documents.c.read).where(customs_documents.c.id == document_id)

@@ -27,7 +27,7 @@ _CHUNK: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, as recorded. ``seq`` 0: not yet."""
+    """One event, as recorded; ``from_state`` and ``to_state`` as known then. ``seq`` 0: not yet."""
 
     machine: str
     subject: str
@@ -41,6 +41,8 @@ class Event:
     details: Mapping[str, Any] = field(default_factory=dict)
     document_id: str | None = None
     seq: int = 0
+    from_state: str = ""
+    to_state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +370,8 @@ def _row(event: Event) -> dict[str, Any]:
         "subject": event.subject,
         "mrn": event.mrn,
         "event": event.event,
+        "from_state": event.from_state,
+        "to_state": event.to_state,
         "at_us": event.at_us,
         "recorded_us": event.recorded_us,
         "by": event.by,
@@ -393,4 +397,6 @@ def _events(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Event]
             row.details,
             row.document_id,
             row.seq,
+            row.from_state,
+            row.to_state,
         )

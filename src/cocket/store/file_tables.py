@@ -56,6 +56,8 @@ file_events = Table(
     Column("subject", Text, nullable=False),
     Column("mrn", Text),
     Column("event", Text, nullable=False),
+    Column("from_state", Text, nullable=False),
+    Column("to_state", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("recorded_us", BigInteger, nullable=False),
     Column("by", Text, nullable=False),
@@ -66,7 +68,8 @@ file_events = Table(
     Index("file_events_subject", "machine", "subject", "at_us", "seq"),
     Index("file_events_mrn", "mrn", "seq"),
 )
-"""What happened to movements, seals and guarantees: event time, recorded time, who. The state is their fold."""
+"""What happened to movements, seals and guarantees: event time, recorded time, who. The state is their fold; ``from_state`` and
+``to_state`` are what it led from and to as known when it was recorded, for those who follow the feed."""
 
 file_subjects = Table(
     "file_subjects",

@@ -255,6 +255,8 @@ class FeedEvent(_Answer):
     subject: str
     mrn: str | None
     event: str
+    from_state: str
+    to_state: str
     at: Time
     recorded_at: Time
     by: str

@@ -21,7 +21,6 @@ from cocket.core.errors import (
     Conflict,
     DataDamaged,
     Fault,
-    ImpossibleTransition,
     Malformed,
     NotFound,
     Refused,
@@ -53,9 +52,9 @@ class Problem(BaseModel):
     status: int = Field(examples=[409])
     detail: str = Field(description="what was wrong, where, and what to do, in a sentence")
     errors: list[ProblemError] | None = Field(None, description="each broken rule with its place")
-    state: str | None = Field(None, description="of an impossible transition: the state that it is in")
-    event: str | None = Field(None, description="and the event that is not possible there")
-    allowed: list[str] | None = Field(None, description="and those that are")
+    state: str | None = Field(None, description="of a refused event: the state that the machine is in")
+    event: str | None = Field(None, description="and the event that was refused")
+    allowed: list[str] | None = Field(None, description="and those that its table allows there")
 
 
 class ProblemError(BaseModel):
@@ -140,7 +139,7 @@ def of_error(error: CocketError) -> Response:
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     headers = {"Retry-After": str(max(1, error.retry_after_s))} if isinstance(error, Busy) else None
     members = None
-    if isinstance(error, ImpossibleTransition):
+    if isinstance(error, Conflict) and error.state:
         members = {"state": error.state, "event": error.event, "allowed": list(error.allowed)}
     return problem(status, error.detail, error.faults, headers, members)
 

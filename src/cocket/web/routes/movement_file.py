@@ -170,6 +170,8 @@ def _fed(event: Event) -> dict[str, Any]:
         "subject": event.subject,
         "mrn": event.mrn,
         "event": event.event,
+        "from_state": event.from_state,
+        "to_state": event.to_state,
         "at": rfc3339(event.at_us),
         "recorded_at": rfc3339(event.recorded_us),
         "by": event.by,

@@ -59,8 +59,12 @@ def join(
     containers: Sequence[str],
     at_us: int,
     state_of: Callable[[sa.Connection, str], str | None],
+    *,
+    devices: bool,
 ) -> Joined:
-    """Join what was read at a moment. Reads only. ``state_of`` gives the state of a movement, None for what is none."""
+    """Join what was read at a moment. Reads only. ``state_of`` gives the state of a movement, None for what is none; ``devices``: look
+    for the vehicle's devices too.
+    """
     found = Joined(
         plate_key("" if plate is None else plate),
         {c: tuple(dict.fromkeys((c, equipment_key(c)))) for c in containers},
@@ -79,10 +83,11 @@ def join(
     documents = {i: d for i, d in documents.items() if d.mrn not in over}
     found.declarations = [d for d in documents.values() if d.kind not in BOOKINGS | _NEITHER]
     found.bookings = _bookings(store, connection, found, transports, documents)
-    carrying = [t for t in transports if not t["mrns"] or not over.issuperset(t["mrns"])]
-    carrying += store.transports_by(connection, mrns=found.open) if found.open else []
-    bound = [b.device_id for b in store.bound(connection, at_us, mrns=found.open)] if found.open else []
-    found.devices = list(dict.fromkeys([*ids_of(carrying, "device_id"), *bound]))
+    if devices:
+        carrying = [t for t in transports if not t["mrns"] or not over.issuperset(t["mrns"])]
+        carrying += store.transports_by(connection, mrns=found.open) if found.open else []
+        bound = [b.device_id for b in store.bound(connection, at_us, mrns=found.open)] if found.open else []
+        found.devices = list(dict.fromkeys([*ids_of(carrying, "device_id"), *bound]))
     return found
 
 

@@ -92,7 +92,7 @@ class Judge:
 
     def seen(self, gate: Row, arrival: Arrival, joined: Joined, at: int) -> Mapping[str, Position]:
         """Where the vehicle's devices were, if that is asked at this gate."""
-        if arrival.direction != OUT or gate["kind"] == PORT:
+        if not looks(gate, arrival):
             return {}
         devices = list(dict.fromkeys([*joined.devices, *([arrival.device_id] if arrival.device_id else [])]))
         oldest = at - int(self._settings.position_s * US)
@@ -252,6 +252,11 @@ class Judge:
         if gate["lat_deg"] is None:
             return float("inf")
         return float(distance_m(gate["lat_deg"], gate["lon_deg"], position.lat_deg, position.lon_deg))
+
+
+def looks(gate: Row, arrival: Arrival) -> bool:
+    """Whether positions are asked for: on the way out of a border or exit gate."""
+    return arrival.direction == OUT and gate["kind"] != PORT
 
 
 def decision(direction: str, faults: Sequence[Fault]) -> str:

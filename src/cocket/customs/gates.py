@@ -21,7 +21,7 @@ from cocket.core.schema import TIME_AHEAD_US
 from cocket.customs import gate_passes
 from cocket.customs.codes.scans import ScanDesk
 from cocket.customs.gate_joins import join
-from cocket.customs.gate_verdict import EXIT, HOLD, OPEN, Arrival, Judge, Places, Verdict, decision
+from cocket.customs.gate_verdict import EXIT, HOLD, OPEN, Arrival, Judge, Places, Verdict, decision, looks
 from cocket.customs.machines.movement import AT_DESTINATION
 from cocket.customs.obstacles import CLEARABLE, Obstacles
 from cocket.customs.steps import Wanted
@@ -109,7 +109,15 @@ class GateDesk:
             raise Refused(detail, [Fault("/at", "in-the-future", detail)])
         plate = arrival.plate if self._judge.readable(arrival) else None
         with self.store.reading() as connection:
-            joined = join(self.store, connection, plate, arrival.container_ids, at, self._obstacles.state)
+            joined = join(
+                self.store,
+                connection,
+                plate,
+                arrival.container_ids,
+                at,
+                self._obstacles.state,
+                devices=looks(gate, arrival),
+            )
         seen = self._judge.seen(gate, arrival, joined, at)
         refused: list[dict[str, Any]] = []
         with self.store.writing() as connection:

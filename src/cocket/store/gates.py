@@ -49,6 +49,65 @@ class Named:
     mrn: str | None
 
 
+def _among(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of ``:ids``."""
+    return column.in_(sa.bindparam("ids", expanding=True))
+
+
+def _named(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    c = customs_documents.c
+    return (
+        sa.select(c.id, c.kind, c.reference, c.mrn).where(condition).order_by(c.seq.desc()).limit(MOST_JOINED)
+    )
+
+
+# What is asked of every vehicle at a barrier is put together once: that costs more than the asking.
+_ONE: Final = {
+    kind: table.select().where(table.c.id == sa.bindparam("subject")) for kind, table in _SUBJECTS.items()
+}
+_NAMING: Final = _named(
+    customs_documents.c.id.in_(
+        sa.select(document_subjects.c.document_id).where(
+            document_subjects.c.kind == sa.bindparam("kind"), _among(document_subjects.c.id)
+        )
+    )
+)
+_OF_MRNS: Final = _named(_among(customs_documents.c.mrn))
+_NAMES_IN: Final = (
+    sa.select(document_subjects.c.document_id, document_subjects.c.id)
+    .where(document_subjects.c.kind == sa.bindparam("kind"), _among(document_subjects.c.document_id))
+    .order_by(document_subjects.c.id)
+)
+_TRANSPORTS: Final = transports.select().order_by(transports.c.changed_us.desc()).limit(MOST_JOINED)
+_OF_PLATE: Final = _TRANSPORTS.where(transports.c.plate_key == sa.bindparam("plate_key"))
+_CARRYING: Final = _TRANSPORTS.where(
+    transports.c.id.in_(sa.select(transport_mrns.c.transport_id).where(_among(transport_mrns.c.mrn)))
+)
+_COVERING: Final = (
+    bindings.select()
+    .where(
+        bindings.c.from_us <= sa.bindparam("at_us"),
+        sa.or_(bindings.c.to_us.is_(None), bindings.c.to_us > sa.bindparam("at_us")),
+    )
+    .order_by(bindings.c.id)
+)
+_BOUND_TO: Final = _COVERING.where(_among(bindings.c.equipment_id))
+_BOUND_FOR: Final = _COVERING.where(_among(bindings.c.mrn))
+_PASSES: Final = CODE.where(codes.c.purpose.in_(sa.bindparam("purposes", expanding=True)))
+_PASSES_OF: Final = _PASSES.where(_among(codes.c.mrn))
+_PASSES_FOR: Final = _PASSES.where(_among(codes.c.equipment_id))
+_EXITS: Final = gate_exits.select().where(gate_exits.c.mrn == sa.bindparam("mrn")).order_by(gate_exits.c.id)
+_CONTROLS: Final = (
+    sa.select(file_events.c.event, file_events.c.details)
+    .where(
+        file_events.c.machine == "movement",
+        file_events.c.subject == sa.bindparam("mrn"),
+        file_events.c.event.in_(("decide-control", "release", "examine")),
+    )
+    .order_by(file_events.c.at_us, file_events.c.seq)
+)
+
+
 class GateStore:
     """In ``db`` (``cocket.sqlite``)."""
 
@@ -90,8 +149,7 @@ class GateStore:
 
     def one(self, connection: sa.Connection, kind: str, subject: str) -> Row | None:
         """A gate, transport or unit; None if there is none of that id."""
-        table = _SUBJECTS[kind]
-        row = connection.execute(table.select().where(table.c.id == subject)).mappings().first()
+        row = connection.execute(_ONE[kind], {"subject": subject}).mappings().first()
         return None if row is None else dict(row)
 
     def get(self, kind: str, subject: str) -> Row:
@@ -155,8 +213,7 @@ class GateStore:
 
     def exits(self, connection: sa.Connection, mrn: str) -> list[Row]:
         """A movement's exit reads at gates, oldest first."""
-        query = gate_exits.select().where(gate_exits.c.mrn == mrn).order_by(gate_exits.c.id)
-        return [dict(r) for r in connection.execute(query).mappings()]
+        return [dict(r) for r in connection.execute(_EXITS, {"mrn": mrn}).mappings()]
 
     # what is joined
 
@@ -164,24 +221,13 @@ class GateStore:
         """Documents that name one of ``ids`` as ``kind``, the newest first."""
         if not ids:
             return []
-        inner = sa.select(document_subjects.c.document_id).where(
-            document_subjects.c.kind == kind, document_subjects.c.id.in_(list(ids))
-        )
-        return self._named(connection, customs_documents.c.id.in_(inner))
+        return [Named(*row) for row in connection.execute(_NAMING, {"kind": kind, "ids": list(ids)})]
 
     def of_mrns(self, connection: sa.Connection, mrns: Collection[str]) -> list[Named]:
         """Documents of some movements or declarations, the newest first."""
-        return self._named(connection, customs_documents.c.mrn.in_(list(mrns))) if mrns else []
-
-    def _named(self, connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Named]:
-        c = customs_documents.c
-        query = (
-            sa.select(c.id, c.kind, c.reference, c.mrn)
-            .where(condition)
-            .order_by(c.seq.desc())
-            .limit(MOST_JOINED)
-        )
-        return [Named(*row) for row in connection.execute(query)]
+        if not mrns:
+            return []
+        return [Named(*row) for row in connection.execute(_OF_MRNS, {"ids": list(mrns)})]
 
     def names_in(
         self, connection: sa.Connection, kind: str, documents: Collection[str]
@@ -189,24 +235,18 @@ class GateStore:
         """(document, id) of what documents name as ``kind``."""
         if not documents:
             return []
-        query = sa.select(document_subjects.c.document_id, document_subjects.c.id).where(
-            document_subjects.c.kind == kind, document_subjects.c.document_id.in_(list(documents))
-        )
-        return [(d, i) for d, i in connection.execute(query.order_by(document_subjects.c.id))]
+        rows = connection.execute(_NAMES_IN, {"kind": kind, "ids": list(documents)})
+        return [(document, named) for document, named in rows]
 
     def transports_by(
         self, connection: sa.Connection, *, plate_key: str | None = None, mrns: Collection[str] = ()
     ) -> list[Row]:
         """Transports of a plate, or of some movements, the latest change first."""
-        condition = (
-            transports.c.plate_key == plate_key
-            if plate_key is not None
-            else transports.c.id.in_(
-                sa.select(transport_mrns.c.transport_id).where(transport_mrns.c.mrn.in_(list(mrns)))
-            )
-        )
-        query = transports.select().where(condition).order_by(transports.c.changed_us.desc())
-        return [dict(r) for r in connection.execute(query.limit(MOST_JOINED)).mappings()]
+        if plate_key is not None:
+            rows = connection.execute(_OF_PLATE, {"plate_key": plate_key})
+        else:
+            rows = connection.execute(_CARRYING, {"ids": list(mrns)})
+        return [dict(r) for r in rows.mappings()]
 
     def bound(
         self,
@@ -217,17 +257,10 @@ class GateStore:
         mrns: Collection[str] = (),
     ) -> list[Binding]:
         """Bindings that cover a moment, of some equipment or some movements."""
-        condition = (
-            bindings.c.equipment_id.in_(list(equipment)) if equipment else bindings.c.mrn.in_(list(mrns))
-        )
-        if not equipment and not mrns:
+        query, ids = (_BOUND_TO, equipment) if equipment else (_BOUND_FOR, mrns)
+        if not ids:
             return []
-        query = bindings.select().where(
-            condition,
-            bindings.c.from_us <= at_us,
-            sa.or_(bindings.c.to_us.is_(None), bindings.c.to_us > at_us),
-        )
-        return [Binding(*row) for row in connection.execute(query.order_by(bindings.c.id))]
+        return [Binding(*row) for row in connection.execute(query, {"at_us": at_us, "ids": list(ids)})]
 
     def codes_for(
         self,
@@ -238,26 +271,15 @@ class GateStore:
     ) -> list[Row]:
         """Codes of some purposes, of some movements or for some equipment, void ones too, with their use."""
         found: dict[int, Row] = {}
-        for column, wanted in ((codes.c.mrn, mrns), (codes.c.equipment_id, equipment)):
-            if wanted:
-                query = CODE.where(codes.c.purpose.in_(list(purposes)), column.in_(list(wanted)))
-                for row in connection.execute(query.limit(MOST_JOINED)).mappings():
-                    found[row["id"]] = dict(row)
+        for query, ids in ((_PASSES_OF, mrns), (_PASSES_FOR, equipment)):
+            if ids:
+                rows = connection.execute(query, {"purposes": list(purposes), "ids": list(ids)})
+                found |= {row["id"]: dict(row) for row in rows.mappings()}
         return [found[i] for i in sorted(found)]
 
     def control_steps(self, connection: sa.Connection, mrn: str) -> list[Row]:
         """A movement's decisions on control and examinations, in the order of event time."""
-        e = file_events.c
-        query = (
-            sa.select(e.event, e.details)
-            .where(
-                e.machine == "movement",
-                e.subject == mrn,
-                e.event.in_(("decide-control", "release", "examine")),
-            )
-            .order_by(e.at_us, e.seq)
-        )
-        return [dict(r) for r in connection.execute(query).mappings()]
+        return [dict(r) for r in connection.execute(_CONTROLS, {"mrn": mrn}).mappings()]
 
     # passages of transports
 

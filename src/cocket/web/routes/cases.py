@@ -48,7 +48,7 @@ def put_unit(
 
 @router.get("/units", summary="Response units", response_model=models_gates.UnitPage, responses=declared(422))
 def units(service: Asked, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    """By id."""
+    """By id, with who changed each last."""
     return answers.page(*service.gatehouse.cases.units(limit, cursor))
 
 

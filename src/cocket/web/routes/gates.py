@@ -52,7 +52,7 @@ def put_gate(service: Asked, gate: IdPath, body: JsonBody, by: By = "api") -> Re
 
 @router.get("/gates", summary="Gates", response_model=models_gates.GatePage, responses=declared(422))
 def gates(service: Asked, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    """By id."""
+    """By id, with who changed each last."""
     return answers.page(*service.gatehouse.gates.gates(limit, cursor))
 
 

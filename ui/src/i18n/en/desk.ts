@@ -103,7 +103,7 @@ export const desk = {
   'about.rejected': 'Rows in quarantine',
   'about.alerts': 'Alerts ever raised',
   'about.devices': 'Devices',
-  'about.licences': 'Base map: Natural Earth (public domain), by world-atlas. Map drawing: MapLibre GL. Plots: uPlot.',
+  'about.licences': 'Base map: Natural Earth (public domain), by world-atlas. Map drawing: MapLibre GL. Plots: uPlot. QR codes: jsQR.',
 
   'notFound.title': 'No such page',
   'notFound.back': 'To the live map',

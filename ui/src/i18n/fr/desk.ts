@@ -105,7 +105,7 @@ export const desk: Record<keyof typeof wanted, string> = {
   'about.rejected': 'Lignes en quarantaine',
   'about.alerts': 'Alertes levées au total',
   'about.devices': 'Appareils',
-  'about.licences': 'Fond de carte : Natural Earth (domaine public), par world-atlas. Carte : MapLibre GL. Courbes : uPlot.',
+  'about.licences': 'Fond de carte : Natural Earth (domaine public), par world-atlas. Carte : MapLibre GL. Courbes : uPlot. Codes QR : jsQR.',
 
   'notFound.title': 'Page inexistante',
   'notFound.back': 'Vers la carte en direct',

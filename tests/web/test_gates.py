@@ -155,6 +155,19 @@ def test_an_open_alert_sends_to_the_desk(door) -> None:
     assert road.arrive(door, port, "in", plate=carried["plate"])["decision"] == "open"
 
 
+def test_papers_of_trips_that_are_over_do_not_count(door) -> None:
+    truck = f"KCC {door.name('P')}"
+    old, old_paper = road.declared(door, truck, "CAIU3000001")
+    road.act(door, old, {"event": "cancel", "reason": "not shipped"})
+    new = road.movement(door, "accepted")
+    road.code(door, "container-pass", new, equipment_id="CAIU3000002")
+    seen = road.arrive(door, road.gate(door, "port"), "in", plate=truck, container_ids=["CAIU3000002"])
+    assert (seen["decision"], seen["reasons"], seen["movements"]) == ("open", [], [new])
+    assert old_paper not in {d["id"] for d in seen["declarations"]}
+    seen = road.arrive(door, road.gate(door, "border"), "out", plate=truck)
+    assert "already-left" in road.rules(seen)
+
+
 # out
 
 
@@ -276,6 +289,26 @@ def test_an_open_seal_alert_stops_on_the_way_out(door) -> None:
         "desk",
         ["open-alert", "plate-and-position-disagree"],
     )  # the seal is in Hong Kong, the phone is here
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "stops"),
+    [({"casing_open": True}, "casing-opened", True), ({"temp_c": 90.0}, "temperature-excursion", False)],
+)
+def test_what_ended_stops_no_more_unless_it_is_a_seals(door, report, code, stops) -> None:
+    mrn, device = door.bound()
+    band = {"departed_at": door.at(-7200), "temp_min_c": 2, "temp_max_c": 8}
+    assert door.put(f"/movements/{mrn}", band).status_code == 200
+    back = {"casing_open": False, "temp_c": 5.0}
+    for seconds, told in ((-3500, report), (-1600, report), (-2, back)):
+        road.here(door, device, seconds=seconds, **told)
+    door.settled()
+    (alert,) = door.http.get("/alerts", params={"mrn": mrn, "code": code}).json()["items"]
+    assert alert["ended_at"] is not None
+    carried = road.transport(door, mrn)
+    road.here(door, carried["device_id"])
+    seen = road.arrive(door, road.gate(door, "border"), "out", plate=carried["plate"])
+    assert any(code in r["detail"] for r in seen["reasons"]) is stops, seen["reasons"]
 
 
 def test_a_sensitive_movement_without_an_armed_seal_is_refused_and_counted(door) -> None:

@@ -293,11 +293,11 @@ def test_an_open_seal_alert_stops_on_the_way_out(door) -> None:
 
 @pytest.mark.parametrize(
     ("report", "code", "stops"),
-    [({"casing_open": True}, "casing-opened", True), ({"motor_fault": True}, "motor-fault", False)],
+    [({"casing_open": True}, "casing-opened", True), ({"motor_stuck": True}, "motor-fault", False)],
 )
 def test_what_ended_stops_no_more_unless_it_is_a_seals(door, report, code, stops) -> None:
     mrn, device = door.bound()
-    back = {"casing_open": False, "motor_fault": False}
+    back = {"casing_open": False, "motor_stuck": False}
     for seconds, told in ((-3500, report), (-2, back)):
         road.here(door, device, seconds=seconds, **told)
     door.settled()

@@ -12,7 +12,7 @@ demo: .venv/.run ## start Cocket on real tracks and print its address
 
 test: .venv/.dev ## all tests, with coverage
 	$(BIN)/python hatch_build.py test
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -q
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered -q
 
 lint: .venv/.dev ## style, types and layers, of the control room too
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -34,7 +34,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _verify_pack(args: argparse.Namespace) -> int:
     from cocket.customs.codes.signing import keys_of
-    from cocket.customs.evidence_check import as_json, check_pack
+    from cocket.customs.trip.evidence_check import as_json, check_pack
 
     keys = None
     if args.keys is not None:

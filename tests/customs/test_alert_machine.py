@@ -9,7 +9,6 @@ from cocket.core.errors import Conflict, NotFound, Refused
 from cocket.customs.machines.alert import ALERT, CLOSED, RAISED, STATES, TRIAGED, Act, act_on, check
 from cocket.store.folder import DataFolder
 
-
 TRANSITIONS = {state: ALERT.allowed(state) for state in STATES}
 
 

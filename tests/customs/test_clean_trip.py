@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from cocket.core.clock import US, parse_rfc3339
 from cocket.core.config import Customs
-from cocket.customs import clean_trip_words as words
-from cocket.customs.clean_trip import (
+from cocket.customs.machines.alert import STATES, TRIAGES
+from cocket.customs.trip import words
+from cocket.customs.trip.rules import (
     HARMLESS,
     SEAL_CODES,
     AlertFacts,
@@ -25,7 +26,6 @@ from cocket.customs.clean_trip import (
     Watched,
     reasons,
 )
-from cocket.customs.machines.alert import STATES, TRIAGES
 
 SETTINGS = Customs()
 BEGAN = parse_rfc3339("2026-11-22T08:00:00Z")
@@ -282,7 +282,7 @@ def test_every_reason_has_its_words(trip, lang) -> None:
 
 
 def test_the_page_names_every_rule() -> None:
-    import cocket.customs.clean_trip as module
+    import cocket.customs.trip.rules as module
 
     rules_of_code = set(re.findall(r'Reason\(\s*"([a-z-]+)"', Path(module.__file__).read_text()))
     page = (Path(__file__).parents[2] / "docs" / "customs" / "clean-trip.md").read_text(encoding="utf-8")

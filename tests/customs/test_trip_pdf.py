@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from cocket.core.clock import US, parse_rfc3339
 from cocket.core.config import Customs
-from cocket.customs.clean_trip import AlertFacts, Gap, IncidentFacts, SealFacts, Trip, Watched, reasons
-from cocket.customs.clean_trip_report import Report
-from cocket.customs.printing import REPLACED, Printable, known
-from cocket.customs.trip_pdf import trip_pdf
+from cocket.customs.trip.pdf import trip_pdf
+from cocket.customs.trip.printing import REPLACED, Printable, known
+from cocket.customs.trip.report import Report
+from cocket.customs.trip.rules import AlertFacts, Gap, IncidentFacts, SealFacts, Trip, Watched, reasons
 
 BEGAN = parse_rfc3339("2026-11-22T08:00:00Z")
 ENDED = BEGAN + 10 * 3600 * US

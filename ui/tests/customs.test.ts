@@ -48,7 +48,7 @@ describe('the tables of the server', () => {
   });
 
   it('have words for every reason of a clean-trip report', () => {
-    const text = source('clean_trip_words.py');
+    const text = source('trip/words.py');
     const rules = [...text.slice(text.indexOf('"en": {'), text.indexOf('"fr": {')).matchAll(/^ {8}"([a-z-]+)": /gm)].map((found) => found[1]!);
     expect(rules.length).toBeGreaterThan(15);
     // `more` only counts what is left out.

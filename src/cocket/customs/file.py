@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from cocket.core.clock import Clock
 from cocket.core.config import Customs
-from cocket.customs.effects import Effects
-from cocket.customs.guarantees import GuaranteeDesk
 from cocket.customs.intake import DocumentDesk
-from cocket.customs.messages import MessageDesk
-from cocket.customs.movement_view import MovementView
-from cocket.customs.seals import SealDesk
-from cocket.customs.steps import NO_ARMED_SEAL
-from cocket.customs.transit import TransitDesk
+from cocket.customs.transit.desk import TransitDesk
+from cocket.customs.transit.effects import Effects
+from cocket.customs.transit.guarantees import GuaranteeDesk
+from cocket.customs.transit.messages import MessageDesk
+from cocket.customs.transit.seals import SealDesk
+from cocket.customs.transit.steps import NO_ARMED_SEAL
+from cocket.customs.transit.view import MovementView
 from cocket.store.file_events import Event
 from cocket.store.folder import DataFolder
 

@@ -18,10 +18,10 @@ from cocket.core.clock import Clock, rfc3339
 from cocket.core.config import Customs
 from cocket.core.errors import Conflict, DataDamaged, Fault, Refused, TooLarge
 from cocket.core.ids import plate_key
-from cocket.customs.effects import Effects
 from cocket.customs.formats import recognise
 from cocket.customs.formats.reading import Read
-from cocket.customs.movement_view import document_brief
+from cocket.customs.transit.effects import Effects
+from cocket.customs.transit.view import document_brief
 from cocket.store.customs_documents import DocumentStore, Kept, ReadBody
 from cocket.store.file_events import FileBook
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from cocket.core.errors import CocketError, ImpossibleTransition
-from cocket.customs.recording import MACHINES, fold
+from cocket.customs.transit.recording import MACHINES, fold
 from cocket.store import tables
 from cocket.store.customs_documents import DocumentStore
 from cocket.store.database import Database

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from cocket.core.errors import Fault, Refused
 from cocket.customs.machines.movement import AT_DESTINATION, MOVEMENT
-from cocket.customs.steps import Wanted
-from cocket.customs.transit import TransitDesk
+from cocket.customs.transit.desk import TransitDesk
+from cocket.customs.transit.steps import Wanted
 from cocket.engine.customs_clock import SEAL_ALERTS
 from cocket.store.alerts import AlertStore
 

@@ -14,7 +14,7 @@ from cocket.core.alerts import SEVERITIES
 from cocket.core.clock import Clock, rfc3339
 from cocket.core.errors import Conflict, Fault, NotFound, Refused
 from cocket.core.geo import distance_m
-from cocket.customs.gate_verdict import Position
+from cocket.customs.gates.verdict import Position
 from cocket.customs.machines.alert import ACKNOWLEDGED, ALERT, DISPATCHED, RAISED, Act, act_on
 from cocket.engine.hub import Hub
 from cocket.store.alerts import AlertStore

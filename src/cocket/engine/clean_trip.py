@@ -18,7 +18,11 @@ import sqlalchemy as sa
 from cocket.core.clock import Clock, parse_rfc3339
 from cocket.core.config import Customs
 from cocket.core.errors import Fault, NotFound
-from cocket.customs.clean_trip import (
+from cocket.customs.machines.movement import MOVEMENT
+from cocket.customs.transit.recording import Step, fold
+from cocket.customs.transit.seals import E_SEAL
+from cocket.customs.trip.report import Report
+from cocket.customs.trip.rules import (
     AlertFacts,
     IncidentFacts,
     SealFacts,
@@ -27,10 +31,6 @@ from cocket.customs.clean_trip import (
     longest_allowed_s,
     reasons,
 )
-from cocket.customs.clean_trip_report import Report
-from cocket.customs.machines.movement import MOVEMENT
-from cocket.customs.recording import Step, fold
-from cocket.customs.seals import E_SEAL
 from cocket.engine.ingest import on_journeys
 from cocket.engine.trip_measures import COLUMNS, Rows, closed_times, distance_m, gaps, reports_as_seal
 from cocket.store.bindings import Binding

@@ -14,8 +14,8 @@ from typing import Any, Final
 from cocket.core.clock import US, Clock
 from cocket.core.config import Customs
 from cocket.core.errors import CocketError, Fault
-from cocket.customs.seals import SealDesk
-from cocket.customs.transit import TransitDesk
+from cocket.customs.transit.desk import TransitDesk
+from cocket.customs.transit.seals import SealDesk
 from cocket.store.alerts import AlertStore
 
 SEAL_ALERTS: Final = ("seal-cut", "seal-opened", "casing-opened", "unlock-outside-zone", "unauthorised-card")

@@ -12,11 +12,11 @@ from cocket.core.doors import Decoded, Receipt
 from cocket.core.errors import Fault, Refused
 from cocket.customs.codes.scans import ScanDesk
 from cocket.customs.file import CustomsFile
-from cocket.customs.gate_verdict import Position
-from cocket.customs.gates import GateDesk
-from cocket.customs.obstacles import Obstacles
-from cocket.customs.transports import Outside, TransportDesk
-from cocket.customs.trip_links import TripDesk, since_us
+from cocket.customs.gates.desk import GateDesk
+from cocket.customs.gates.obstacles import Obstacles
+from cocket.customs.gates.transports import Outside, TransportDesk
+from cocket.customs.gates.trip_links import TripDesk, since_us
+from cocket.customs.gates.verdict import Position
 from cocket.engine.cases import Cases
 from cocket.engine.customs_clock import SEAL_ALERTS
 from cocket.engine.hub import Hub

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from cocket.core.geometry import zone_geometry
-from cocket.customs.gate_verdict import Position
-from cocket.customs.transports import PHONE_KINDS, PhoneZone
+from cocket.customs.gates.transports import PHONE_KINDS, PhoneZone
+from cocket.customs.gates.verdict import Position
 from cocket.engine.ingest import on_journeys
 from cocket.store.history import History
 from cocket.store.reference import Reference

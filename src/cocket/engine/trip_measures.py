@@ -11,9 +11,9 @@ import numpy as np
 from cocket.core.batch import Array, Batch
 from cocket.core.clock import US
 from cocket.core.geo import distances_m
-from cocket.customs.clean_trip import COVERED_PERIODS, Gap
-from cocket.customs.clean_trip_words import CASING_OPEN, LOCK_OPEN, OWN_ALARM, ROPE_CUT, ROPE_OUT
-from cocket.customs.seals import E_SEAL
+from cocket.customs.transit.seals import E_SEAL
+from cocket.customs.trip.rules import COVERED_PERIODS, Gap
+from cocket.customs.trip.words import CASING_OPEN, LOCK_OPEN, OWN_ALARM, ROPE_CUT, ROPE_OUT
 from cocket.engine.ingest import REMARKS
 from cocket.store.bindings import Binding
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from cocket.core.clock import US
 from cocket.customs.codes.signing import keys_of
-from cocket.customs.evidence_check import check_pack
+from cocket.customs.trip.evidence_check import check_pack
 from cocket.scenarios import papers, sealed_trip
 from cocket.scenarios.eseal import ESeal, between
 from cocket.scenarios.listener import Listener

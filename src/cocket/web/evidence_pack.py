@@ -22,11 +22,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cocket import __version__
 from cocket.core.clock import US, rfc3339
 from cocket.core.schema import TIME_AHEAD_US
-from cocket.customs.clean_trip_words import LANGUAGES
 from cocket.customs.codes.signing import jwk
-from cocket.customs.evidence_check import FORMAT, MANIFEST, SIGNATURE, VERSION
 from cocket.customs.reference import binding_shown
-from cocket.customs.trip_pdf import trip_pdf
+from cocket.customs.trip.evidence_check import FORMAT, MANIFEST, SIGNATURE, VERSION
+from cocket.customs.trip.pdf import trip_pdf
+from cocket.customs.trip.words import LANGUAGES
 from cocket.engine.service import Service
 from cocket.store.bindings import Binding
 from cocket.web import answers

@@ -43,6 +43,9 @@ export const PALETTE: Record<Theme, MapPalette> = {
       'unlock-permitted': '#cfae6a',
       'dead-zone': '#8f86b5',
       office: '#a9b9c7',
+      tracking: '#7d93a8',
+      activation: '#5fc2d6',
+      confirmation: '#b7a0e0',
     },
     state: {
       normal: '#4fb8a0',
@@ -76,6 +79,9 @@ export const PALETTE: Record<Theme, MapPalette> = {
       'unlock-permitted': '#8a6410',
       'dead-zone': '#66589c',
       office: '#4b5a67',
+      tracking: '#5c6f82',
+      activation: '#0d6f86',
+      confirmation: '#6a4bb0',
     },
     state: {
       normal: '#0b806c',

@@ -1,6 +1,6 @@
 """The guarantee, for one movement: reserved, then released or called.
 
-The amount of the whole is the ledger's business (``customs.guarantees``): reserved and called together never exceed it.
+The amount of the whole is the ledger's business (``customs.transit.guarantees``): reserved and called together never exceed it.
 """
 
 from __future__ import annotations

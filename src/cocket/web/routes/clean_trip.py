@@ -8,7 +8,7 @@ from typing import IO, Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response, StreamingResponse
 
-from cocket.customs.trip_pdf import trip_pdf
+from cocket.customs.trip.pdf import trip_pdf
 from cocket.web import answers, models_trip
 from cocket.web.asking import Asked, IdPath, known_query
 from cocket.web.evidence_pack import evidence_pack

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from cocket.core.errors import Malformed
-from cocket.customs.movement_view import document_brief
+from cocket.customs.transit.view import document_brief
 from cocket.web import answers, models_file
 from cocket.web.asking import Asked, By, Cursor, Limit, Text, known_query
 from cocket.web.bodies import AnyBody, content_type

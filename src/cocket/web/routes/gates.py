@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from cocket.core.clock import parse_rfc3339
-from cocket.customs.gate_verdict import DECISIONS, Arrival
+from cocket.customs.gates.verdict import DECISIONS, Arrival
 from cocket.web import answers, models_gates
 from cocket.web.asking import Asked, By, Cursor, IdPath, Limit, known_query, number_cursor
 from cocket.web.bodies import JsonBody, json_content, parsed, validated

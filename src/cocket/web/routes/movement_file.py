@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from cocket.core.clock import parse_rfc3339, rfc3339
 from cocket.core.errors import Malformed, NotFound, TooLarge
-from cocket.customs.messages import Envelope
-from cocket.customs.movement_view import event_shown
+from cocket.customs.transit.messages import Envelope
+from cocket.customs.transit.view import event_shown
 from cocket.store.file_events import Event
 from cocket.web import answers, models_file
 from cocket.web.asking import Asked, At, By, Cursor, IdPath, Limit, Text, known_query

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
 from cocket.core.clock import parse_rfc3339
-from cocket.customs.transports import Fix
+from cocket.customs.gates.transports import Fix
 from cocket.web import answers, models_gates
 from cocket.web.asking import Asked, By, IdPath, known_query
 from cocket.web.bodies import JsonBody, json_content, parsed, validated

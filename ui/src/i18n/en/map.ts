@@ -32,6 +32,9 @@ export const map = {
   'zone.unlock-permitted': 'Unlock permitted',
   'zone.dead-zone': 'Dead zone',
   'zone.office': 'Office',
+  'zone.tracking': 'Tracking (phones)',
+  'zone.activation': 'Activation (phones)',
+  'zone.confirmation': 'Confirmation (phones)',
 
   'vehicle.title': 'Vehicle',
   'vehicle.follow': 'Follow',

@@ -34,6 +34,9 @@ export const map: Record<keyof typeof wanted, string> = {
   'zone.unlock-permitted': 'Ouverture permise',
   'zone.dead-zone': 'Zone blanche',
   'zone.office': 'Bureau',
+  'zone.tracking': 'Suivi (téléphones)',
+  'zone.activation': 'Activation (téléphones)',
+  'zone.confirmation': 'Confirmation (téléphones)',
 
   'vehicle.title': 'Véhicule',
   'vehicle.follow': 'Suivre',

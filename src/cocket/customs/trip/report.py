@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from cocket.core.clock import rfc3339
-from cocket.customs.clean_trip import AlertFacts, Gap, IncidentFacts, Reason, SealFacts, Trip, Watched
+from cocket.customs.trip.rules import AlertFacts, Gap, IncidentFacts, Reason, SealFacts, Trip, Watched
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import Any, Final
 from cocket.core.clock import parse_rfc3339, rfc3339
 from cocket.core.config import Customs
 from cocket.core.errors import NotFound
-from cocket.customs import terms
 from cocket.customs.machines.movement import MOVEMENT
 from cocket.customs.machines.seal import SEAL
-from cocket.customs.recording import Step, fold, since
 from cocket.customs.reference import shown
-from cocket.customs.transit import TransitDesk
+from cocket.customs.transit import terms
+from cocket.customs.transit.desk import TransitDesk
+from cocket.customs.transit.recording import Step, fold, since
 from cocket.store.customs_documents import DocumentStore, Kept
 from cocket.store.file_events import Event, Subject
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 from cocket.core.clock import US, Clock, parse_rfc3339, rfc3339
 from cocket.core.config import Gates
 from cocket.core.errors import Fault, NotFound, Refused
-from cocket.customs.gate_verdict import Position
+from cocket.customs.gates.verdict import Position
 from cocket.customs.machines.movement import FINAL, IN_ENQUIRY
-from cocket.customs.movement_view import MovementView
+from cocket.customs.transit.view import MovementView
 from cocket.store.codes import Row
 from cocket.store.gates import GateStore
 from cocket.store.reference import Reference

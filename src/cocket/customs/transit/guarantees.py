@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from cocket.core.clock import Clock, parse_rfc3339, rfc3339
 from cocket.core.errors import Conflict, Fault, NotFound, Refused
-from cocket.customs.money import amount_of, converted, currency_of, rate_of
-from cocket.customs.recording import Step, record
+from cocket.customs.transit.money import amount_of, converted, currency_of, rate_of
+from cocket.customs.transit.recording import Step, record
 from cocket.store.file_events import Event, FileBook, Subject
 from cocket.store.guarantees import GuaranteeStore, Head
 

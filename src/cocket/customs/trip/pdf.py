@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from cocket import __version__
 from cocket.core.clock import US, rfc3339
 from cocket.core.words import metres
-from cocket.customs.clean_trip import AlertFacts, Watched
-from cocket.customs.clean_trip_report import Report
-from cocket.customs.clean_trip_words import label, moment, share, span, word
-from cocket.customs.printing import BOLD, PLAIN, Printable, known
+from cocket.customs.trip.printing import BOLD, PLAIN, Printable, known
+from cocket.customs.trip.report import Report
+from cocket.customs.trip.rules import AlertFacts, Watched
+from cocket.customs.trip.words import label, moment, share, span, word
 
 if TYPE_CHECKING:
     from reportlab.pdfgen.canvas import Canvas

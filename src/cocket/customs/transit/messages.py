@@ -26,7 +26,7 @@ from cocket.customs.formats.ncts_out_model import (
     Transhipment,
     UnloadingRemarks,
 )
-from cocket.customs.transit import TransitDesk
+from cocket.customs.transit.desk import TransitDesk
 from cocket.store.file_events import Event
 
 KINDS: Final = ("cc007c", "cc044c", "cc182c")

@@ -18,7 +18,7 @@ from cocket.core.errors import Fault
 from cocket.customs.codes.claims import CHAIN
 from cocket.customs.codes.desk import state_of
 from cocket.customs.codes.scans import ScanDesk
-from cocket.customs.gate_joins import Joined
+from cocket.customs.gates.joins import Joined
 from cocket.store.codes import Row
 from cocket.store.gates import GateStore
 

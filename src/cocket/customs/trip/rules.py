@@ -14,7 +14,7 @@ from typing import Any, Final
 from cocket.core.clock import US, rfc3339
 from cocket.core.config import Customs
 from cocket.core.errors import Fault
-from cocket.customs.clean_trip_words import said
+from cocket.customs.trip.words import said
 
 SEAL_CODES: Final = (
     "seal-cut",

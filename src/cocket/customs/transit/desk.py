@@ -16,12 +16,12 @@ from cocket.core.clock import Clock, parse_rfc3339, rfc3339
 from cocket.core.config import Customs
 from cocket.core.errors import CocketError, Conflict, Fault, ImpossibleTransition, NotFound
 from cocket.core.schema import TIME_AHEAD_US
-from cocket.customs import terms
-from cocket.customs.guarantees import GuaranteeDesk
 from cocket.customs.machines.movement import MAIN_LINE, MOVEMENT
-from cocket.customs.recording import BY_CLOCK, Step, record
-from cocket.customs.seals import SealDesk
-from cocket.customs.steps import Checks, Steps, Wanted, refused
+from cocket.customs.transit import terms
+from cocket.customs.transit.guarantees import GuaranteeDesk
+from cocket.customs.transit.recording import BY_CLOCK, Step, record
+from cocket.customs.transit.seals import SealDesk
+from cocket.customs.transit.steps import Checks, Steps, Wanted, refused
 from cocket.store.file_events import Event, FileBook
 from cocket.store.reference import Reference, Stored
 

@@ -17,10 +17,10 @@ from cocket.core.config import Gates
 from cocket.core.errors import Fault
 from cocket.core.geo import distance_m
 from cocket.core.schema import TIME_AHEAD_US
-from cocket.customs import gate_passes
-from cocket.customs.gate_joins import Joined
-from cocket.customs.gate_passes import Passes
-from cocket.customs.obstacles import CLEARABLE, Obstacles
+from cocket.customs.gates import passes as gate_passes
+from cocket.customs.gates.joins import Joined
+from cocket.customs.gates.obstacles import CLEARABLE, Obstacles
+from cocket.customs.gates.passes import Passes
 from cocket.store.codes import Row
 from cocket.store.gates import GateStore
 

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from cocket.core.clock import Clock, parse_rfc3339
 from cocket.core.errors import Conflict, ImpossibleTransition
 from cocket.customs.machines.movement import MOVEMENT
-from cocket.customs.recording import Step
 from cocket.customs.shapes import ID_PATTERN
-from cocket.customs.steps import Wanted
-from cocket.customs.transit import TransitDesk
+from cocket.customs.transit.desk import TransitDesk
+from cocket.customs.transit.recording import Step
+from cocket.customs.transit.steps import Wanted
 from cocket.store.customs_documents import DocumentStore, Kept
 
 _ID: Final = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")

@@ -18,14 +18,14 @@ from cocket.core.clock import Clock, rfc3339
 from cocket.core.config import Gates
 from cocket.core.errors import CocketError, Conflict, Fault, NotFound, Refused
 from cocket.core.schema import TIME_AHEAD_US
-from cocket.customs import gate_passes
 from cocket.customs.codes.scans import ScanDesk
-from cocket.customs.gate_joins import join
-from cocket.customs.gate_verdict import EXIT, HOLD, OPEN, Arrival, Judge, Places, Verdict, decision, looks
+from cocket.customs.gates import passes as gate_passes
+from cocket.customs.gates.joins import join
+from cocket.customs.gates.obstacles import CLEARABLE, Obstacles
+from cocket.customs.gates.verdict import EXIT, HOLD, OPEN, Arrival, Judge, Places, Verdict, decision, looks
 from cocket.customs.machines.movement import AT_DESTINATION
-from cocket.customs.obstacles import CLEARABLE, Obstacles
-from cocket.customs.steps import Wanted
-from cocket.customs.transit import TransitDesk
+from cocket.customs.transit.desk import TransitDesk
+from cocket.customs.transit.steps import Wanted
 from cocket.store.codes import Row
 from cocket.store.gates import GateStore
 

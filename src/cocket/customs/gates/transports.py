@@ -18,10 +18,10 @@ from cocket.core.clock import Clock, rfc3339
 from cocket.core.errors import Fault, Refused
 from cocket.core.ids import plate_key
 from cocket.core.schema import TIME_AHEAD_US
+from cocket.customs.gates.obstacles import Obstacles
 from cocket.customs.machines.movement import FINAL
-from cocket.customs.obstacles import Obstacles
-from cocket.customs.steps import Wanted
-from cocket.customs.transit import TransitDesk
+from cocket.customs.transit.desk import TransitDesk
+from cocket.customs.transit.steps import Wanted
 from cocket.store.codes import Row
 from cocket.store.gates import GateStore
 

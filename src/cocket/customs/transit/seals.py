@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from cocket.core.clock import Clock, rfc3339
 from cocket.core.errors import CocketError, Conflict, Fault, NotFound, Refused
 from cocket.customs.machines.seal import ON_MOVEMENT, SEAL, STATES
-from cocket.customs.recording import Step, fold, record
+from cocket.customs.transit.recording import Step, fold, record
 from cocket.store.bindings import NewBinding
 from cocket.store.file_events import Event, FileBook, Subject
 from cocket.store.reference import Reference

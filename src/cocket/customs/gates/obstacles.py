@@ -16,8 +16,8 @@ from cocket.core.clock import rfc3339
 from cocket.core.config import Gates
 from cocket.core.errors import Fault
 from cocket.customs.machines.movement import AT_DESTINATION, FINAL, MOVEMENT, ON_THE_WAY
-from cocket.customs.movement_view import DECLARED
-from cocket.customs.transit import TransitDesk
+from cocket.customs.transit.desk import TransitDesk
+from cocket.customs.transit.view import DECLARED
 from cocket.store.alerts import AlertStore
 from cocket.store.gates import GateStore
 

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from cocket.core.clock import Clock, parse_rfc3339, rfc3339
 from cocket.core.config import Customs
 from cocket.core.errors import Conflict, Fault, Refused
-from cocket.customs.guarantees import GuaranteeDesk
-from cocket.customs.seals import E_SEAL, Fitted, SealDesk
+from cocket.customs.transit.guarantees import GuaranteeDesk
+from cocket.customs.transit.seals import E_SEAL, Fitted, SealDesk
 from cocket.store.file_events import FileBook
 from cocket.store.reference import Reference, Stored
 

@@ -207,3 +207,51 @@ def scans(place: Path, *, quick: bool) -> Section:
     section.add("answered, p50", 1000 * percentile(answers, 0.5), "ms")
     section.add("answered, p99", 1000 * percentile(answers, 0.99), "ms", value_at_most=50)
     return section
+
+
+def gate(place: Path, *, quick: bool) -> Section:
+    section = Section("gate", "How long does a barrier wait for its decision?")
+    n = 200 if quick else 2000
+    section.sizes = {"movements": n, "documents": n, "gates": GATES}
+    with serving(place / "gate") as server:
+        desk = Lane(server)
+        movements = [{"mrn": mrn_of(i)} for i in range(n)]
+        desk.ask("POST", "/movements", json.dumps(movements).encode())
+        for g in range(GATES):
+            desk.ask("PUT", f"/gates/G{g}", json.dumps({"name": f"gate {g}", "kind": "port"}).encode())
+        for i in range(n):
+            transport = {"plate": f"KB{i:05d}", "mrns": [mrn_of(i)]}
+            desk.ask("PUT", f"/transports/T{i}", json.dumps(transport).encode())
+            desk.ask("POST", "/codes", json.dumps({"purpose": "container-pass", "mrn": mrn_of(i)}).encode())
+            desk.ask("POST", "/documents?name=d.xml", declaration(i, 2), "application/xml")
+        opened = [0] * GATES
+
+        def barrier(g: int, share: range) -> Callable[[Lane], None]:
+            def work(mine: Lane) -> None:
+                for i in share:
+                    body = json.dumps(
+                        {"direction": "in", "plate": f"KB {i:05d}", "plate_confidence": 0.98}
+                    ).encode()
+                    opened[g] += mine.ask("POST", f"/gates/G{g}/arrivals", body)["decision"] == "open"
+
+            return work
+
+        alone_s, alone = at_once(server, [barrier(0, range(n // 2))])
+        both_s, both = at_once(server, [barrier(g, range(n // 2, n)) for g in range(GATES)])
+    if sum(opened) != n:
+        raise RuntimeError(f"{n} vehicles with a pass were let in {sum(opened)} times")
+    section.add("one gate, p50", 1000 * percentile(alone, 0.5), "ms")
+    section.add("one gate, p99", 1000 * percentile(alone, 0.99), "ms", value_at_most=50)
+    section.add(
+        "two gates that want the same vehicles, p99", 1000 * percentile(both, 0.99), "ms", value_at_most=50
+    )
+    section.add(
+        "decisions of two gates",
+        len(both) / both_s,
+        "decisions/s",
+        than=("of one gate", len(alone) / alone_s),
+    )
+    section.remarks.append(
+        "each vehicle of the second half came to both gates at once; exactly one let it in"
+    )
+    return section

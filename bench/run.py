@@ -43,6 +43,7 @@ SECTIONS: dict[str, Callable[[bool, Path], Section]] = {
     "devices": lambda quick, place: devices.gateway(place, quick=quick),
     "documents": lambda quick, place: customs.documents(place, quick=quick),
     "scans": lambda quick, place: customs.scans(place, quick=quick),
+    "gate": lambda quick, place: customs.gate(place, quick=quick),
     "history": lambda quick, place: history.tracks(place, quick=quick),
 }
 

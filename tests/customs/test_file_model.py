@@ -444,15 +444,20 @@ class Machines(RuleBasedStateMachine):
     [("", "accept"), ("late", "fall-overdue"), ("incident", "report-incident"), ("sealed", "seal")],
 )
 def test_the_machines_agree_with_a_simple_oracle(tmp_path, then, at_least) -> None:
-    Machines.folder_at = tmp_path
-    Machines.then = then
-    Machines.reached = set()
-    run_state_machine_as_test(
-        Machines,
-        settings=settings(
-            max_examples=3, stateful_step_count=25, deadline=None, derandomize=True, database=None
-        ),
-    )
+    run(tmp_path, then, max_examples=3, stateful_step_count=25, derandomize=True)
     assert at_least in {event for _, event in Machines.reached}, (
         "the runs were not deep enough to mean something"
     )
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("then", ["", "late", "incident", "sealed"])
+def test_the_machines_agree_for_long(tmp_path, then) -> None:
+    run(tmp_path, then, max_examples=250, stateful_step_count=40)
+
+
+def run(folder, then: str, **how) -> None:
+    Machines.folder_at = folder
+    Machines.then = then
+    Machines.reached = set()
+    run_state_machine_as_test(Machines, settings=settings(deadline=None, database=None, **how))

@@ -35,7 +35,7 @@ class Clerk:
 
     def __init__(self, seals: Iterable[Seal], send: Callable[..., httpx.Response]) -> None:
         self._send = send
-        self._leaving = sorted(seals, key=lambda s: s.began_us)
+        self._leaving = sorted(seals, key=lambda s: _closed(s)[0])
         self._coming = sorted(self._leaving, key=lambda s: s.bound_to_us)
         self._left = self._came = 0
 
@@ -47,7 +47,7 @@ class Clerk:
 
     def work(self, now_us: int) -> None:
         """Everything that is due by now, in its order."""
-        while self._left < len(self._leaving) and self._leaving[self._left].began_us + MINUTE <= now_us:
+        while self._left < len(self._leaving) and _closed(self._leaving[self._left])[0] + MINUTE <= now_us:
             self._leave(self._leaving[self._left])
             self._left += 1
         while self._came < len(self._coming) and self._coming[self._came].bound_to_us <= now_us:
@@ -55,7 +55,7 @@ class Clerk:
             self._came += 1
 
     def _leave(self, seal: Seal) -> None:
-        began = seal.began_us
+        began = _closed(seal)[0]
 
         def at(minutes: int) -> str:
             return rfc3339(began - minutes * MINUTE)
@@ -94,10 +94,11 @@ class Clerk:
 
     def _come(self, seal: Seal) -> None:
         at, office = rfc3339(seal.bound_to_us), transits.movement(seal)["destination_office"]
+        came = rfc3339(_closed(seal)[1])
         self._act(
             seal,
-            {"event": "arrive", "at": at, "office": office},
-            {"event": "verify-seals", "at": at, "office": office, "result": "intact"},
+            {"event": "arrive", "at": came, "office": office},
+            {"event": "verify-seals", "at": came, "office": office, "result": "intact"},
             {"event": "unseal", "at": at, "office": office},
         )
         discharge = {"event": "discharge", "at": at, "office": office}
@@ -150,6 +151,12 @@ class Officers:
             self._clerk.work(self._now_us())
         except CocketError as error:
             self._failure = error
+
+
+def _closed(seal: Seal) -> tuple[int, int]:
+    """The first and last report of a closed lock: the transit begins behind the one and ends before it is opened."""
+    at = seal.rows["observed_us"][seal.rows["locked"] == 1]
+    return int(at[0]), int(at[-1])
 
 
 def _grn(number: int) -> str:

@@ -39,9 +39,12 @@ export const standingOf = (event: string): Standing =>
   REMARKS.includes(event) ? 'remark' : GRAVE.includes(event) ? 'grave' : 'step';
 
 const RANK: Record<Standing, number> = { step: 0, grave: 1, remark: 2 };
+/** Falls due by itself; nobody has to record it. */
+const BY_CLOCK = 'fall-overdue';
+
 /** What is allowed next, each once: steps first, then what ends or turns it, then remarks; the server's order within. */
 export function ordered(allowed: readonly string[]): string[] {
-  return [...new Set(allowed)].sort((a, b) => RANK[standingOf(a)] - RANK[standingOf(b)]);
+  return [...new Set(allowed)].filter((event) => event !== BY_CLOCK).sort((a, b) => RANK[standingOf(a)] - RANK[standingOf(b)]);
 }
 
 const GRAVE_SEAL = ['lose', 'steal', 'quarantine'];

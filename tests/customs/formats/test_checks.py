@@ -45,6 +45,32 @@ def test_check_digits_of_containers_and_mrns() -> None:
     assert flags(mrn="00RB-2024-C1234") == []
 
 
+@pytest.mark.parametrize(
+    ("identifier", "expected"),
+    [
+        # the GS1 General Specifications' own example of a GTIN, and the same with its last digit altered
+        ("https://id.gs1.org/01/09506000134352/10/AB-1", []),
+        ("https://id.gs1.org/01/09506000134353/10/AB-1", ["gs1-check-digit"]),
+        ("(01)09506000134352(10)AB-1", []),
+        ("(01)09506000134351", ["gs1-check-digit"]),
+        ("(01)0950600013435", ["gs1-form"]),
+        ("urn:epc:id:sscc:4012345.1111111111", []),
+        ("urn:epc:id:sscc:4012345", ["epc-form"]),
+        ("urn:epc:id:nothing:1.2", ["epc-form"]),
+        ("urn:epc:id:bic:CSQU3054383", []),
+        ("urn:epc:id:bic:CSQU3054384", ["iso6346-check-digit"]),
+        ("https://customs.example/papers/17", []),
+        ("SEAL 17", []),
+    ],
+)
+def test_epc_and_gs1_identifiers_wherever_they_stand(identifier: str, expected: list[str]) -> None:
+    assert checks.epc_flags(identifier) == expected
+    told = [f"{rule}:{identifier}" for rule in expected]
+    assert flags(**shipment(equipment=[{"seals": [{"id": identifier}]}])) == told
+    assert flags(**shipment(ucr=identifier)) == told
+    assert flags(documents=[{"role": "transport", "id": identifier}]) == told
+
+
 def test_masses_packages_items_and_equipment_are_summed() -> None:
     items = [
         {"gross_mass_kg": 0.1, "packages": [{"quantity": 2}]},

@@ -11,9 +11,13 @@ for a value, with its path in the source.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from cocket.core import gs1
+from cocket.core.epc import elements_of
+from cocket.core.epcbits import EpcError
 from cocket.core.errors import Fault
 from cocket.core.ids import equipment_flags, mrn_flags
 
@@ -76,6 +80,44 @@ def _identifiers(value: Value) -> Iterator[str]:
         if equipment.get("id"):
             for rule in equipment_flags(equipment["id"]):
                 yield f"{rule}:{equipment['id']}"
+    for identifier in _gs1(value):
+        for rule in epc_flags(identifier):
+            yield f"{rule}:{identifier[:80]}"
+
+
+def epc_flags(identifier: str) -> list[str]:
+    """``["epc-form"]`` of an EPC URN that is none, ``["gs1-form"]`` of a Digital Link or bracketed element string that is none, and
+    ``["gs1-check-digit"]`` where only a check digit is wrong; a container's URN is checked as ISO 6346 wants it (EPC Tag Data Standard, 6.3.16).
+    """
+    text = identifier.strip()
+    try:
+        if text.startswith("urn:epc:id:bic:"):
+            return equipment_flags(text.removeprefix("urn:epc:id:bic:"))
+        if text.startswith("urn:epc:"):
+            elements_of(text)
+        elif text.startswith("(") or _LINK.match(text):
+            gs1.parse(text)
+    except EpcError:
+        return ["epc-form"]
+    except gs1.Gs1Error as error:
+        return ["gs1-check-digit" if "check digit" in str(error) else "gs1-form"]
+    return []
+
+
+_LINK: Final = re.compile(
+    r"https?://\S+/(00|01|253|255|401|402|414|417|8003|8004|8006|8010|8017|8018)/", re.IGNORECASE
+)
+
+
+def _gs1(value: Value) -> Iterator[str]:
+    """Identifiers that may be EPC URNs or GS1 Digital Links: of equipment, seals, consignments, items and papers."""
+    for _, equipment in _all_equipment(value):
+        yield from (i for i in (equipment.get("id"), *(s["id"] for s in equipment.get("seals", ()))) if i)
+    parts = [value, *value.get("consignments", ())]
+    parts += [item for part in value.get("consignments", ()) for item in part.get("items", ())]
+    for part in parts:
+        yield from (i for i in (part.get("ucr"), part.get("reference")) if i)
+        yield from (paper["id"] for paper in part.get("documents", ()) if paper.get("id"))
 
 
 def _means(value: Value) -> Iterator[Value]:

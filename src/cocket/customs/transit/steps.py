@@ -164,9 +164,16 @@ class Steps:
     ) -> dict[str, Any]:
         return {"taken_off": self._seals.take_off(connection, mrn, by=wanted.by, at_us=wanted.at_us)}
 
-    def _explain(self, _c: sa.Connection, _mrn: str, _stored: Stored, wanted: Wanted) -> dict[str, Any]:
+    def _explain(self, _c: sa.Connection, mrn: str, _stored: Stored, wanted: Wanted) -> dict[str, Any]:
         if not (wanted.reason or "").strip() and not wanted.implied and not wanted.details.get("text"):
             raise refused("/reason", "required", f"{wanted.event} wants a reason in words")
+        for i, evidence in enumerate(wanted.details.get("evidence") or ()):
+            if not self._book.evidence(mrn, str(evidence)):
+                raise refused(
+                    f"/evidence/{i}",
+                    "unknown-reference",
+                    f"{str(evidence)[:64]!r} was not given to this movement; POST it first",
+                )
         return {}
 
     def _free(self, connection: sa.Connection, mrn: str, stored: Stored, wanted: Wanted) -> dict[str, Any]:

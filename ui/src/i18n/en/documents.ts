@@ -97,6 +97,12 @@ export const documents = {
 
   'flag.imo-form': 'No IMO number',
   'flag.imo-check-digit': 'IMO check digit is wrong',
+  'flag.epc-form': 'No EPC:',
+  'flag.gs1-form': 'No GS1 identifier:',
+  'flag.gs1-check-digit': 'GS1 check digit is wrong:',
+  'flag.hs-leading-zero': 'HS code had lost its leading zero:',
+  'flag.differs-within-bill': 'Rows of one bill differ:',
+  'flag.sheet-not-read': 'Sheet not read:',
   'flag.totals': 'Totals do not add up:',
   'flag.reference': 'It names what is not there:',
   'flag.seal-twice': 'Seal on two equipment:',

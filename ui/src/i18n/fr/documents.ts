@@ -99,6 +99,12 @@ export const documents: Record<keyof typeof wanted, string> = {
 
   'flag.imo-form': 'Pas un numéro OMI',
   'flag.imo-check-digit': 'Le chiffre de contrôle OMI est faux',
+  'flag.epc-form': 'N’est pas un EPC :',
+  'flag.gs1-form': 'N’est pas un identifiant GS1 :',
+  'flag.gs1-check-digit': 'Clé de contrôle GS1 fausse :',
+  'flag.hs-leading-zero': 'Le code SH avait perdu son zéro initial :',
+  'flag.differs-within-bill': 'Des lignes d’un même connaissement diffèrent :',
+  'flag.sheet-not-read': 'Feuille non lue :',
   'flag.totals': 'Les totaux ne concordent pas :',
   'flag.reference': 'Il cite ce qui n’y est pas :',
   'flag.seal-twice': 'Scellé sur deux équipements :',

@@ -297,3 +297,20 @@ def test_what_we_write_is_valid_and_read_again(door) -> None:
         door.is_problem(door.http.get(f"/movements/{mrn}/messages/cc007c"), 422)["errors"][0]["path"]
         == "/trader"
     )
+
+
+def test_an_arrival_of_a_movement_that_was_declared_as_departed(door) -> None:
+    """Other systems may declare movements by PUT and send only some of their messages."""
+    mrn = mrn_of(105)
+    door.put(f"/movements/{mrn}", {"departed_at": "2026-11-21T08:00:00Z"})
+    body = send(door, cc007c(mrn)).json()
+    assert [(e["event"], e["outcome"]) for e in body["effects"]] == [("arrive", "done")]
+    assert body["flags"] == []
+    assert door.http.get(f"/movements/{mrn}").json()["arrived_at"] == "2026-11-22T10:00:00Z"
+
+
+def test_an_arrival_waits_for_its_movement_to_be_declared(door) -> None:
+    mrn = mrn_of(106)
+    assert send(door, cc007c(mrn)).json()["effects"][0]["outcome"] == "waiting"
+    door.put(f"/movements/{mrn}", {"departed_at": "2026-11-21T08:00:00Z"})
+    assert door.http.get(f"/movements/{mrn}").json()["state"] == "arrived"

@@ -288,6 +288,20 @@ class FileBook:
         )
         return [dict(row) for row in connection.execute(query).mappings()]
 
+    def waited_for(self, references: Collection[str]) -> list[str]:
+        """Those of ``references`` under which something waits."""
+        found: list[str] = []
+        wanted = list(references)
+        with self.db.read() as connection:
+            if connection.execute(sa.select(waiting_effects.c.id).limit(1)).first() is None:
+                return found
+            for i in range(0, len(wanted), _CHUNK):
+                query = sa.select(sa.distinct(waiting_effects.c.reference)).where(
+                    waiting_effects.c.reference.in_(wanted[i : i + _CHUNK])
+                )
+                found += connection.execute(query).scalars()
+        return found
+
     def waits_no_more(self, connection: sa.Connection, number: int) -> None:
         """It was recorded."""
         connection.execute(waiting_effects.delete().where(waiting_effects.c.id == number))

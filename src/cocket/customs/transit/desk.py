@@ -23,7 +23,7 @@ from cocket.customs.transit.recording import BY_CLOCK, Step, record
 from cocket.customs.transit.seals import SealDesk
 from cocket.customs.transit.steps import Checks, Steps, Wanted, refused
 from cocket.store.file_events import Event, FileBook
-from cocket.store.reference import Reference, Stored
+from cocket.store.reference import Reference
 
 
 class TransitDesk:
@@ -115,7 +115,8 @@ class TransitDesk:
             raise NotFound(
                 f"there is no movement {mrn!r}; send its declaration, or PUT /movements/{mrn} first"
             )
-        self._begin(connection, mrn, stored, wanted)
+        if wanted.event != "lodge":
+            self.begin(connection, mrn)
         subject = self.book.subject(connection, "movement", mrn)
         state = MOVEMENT.initial if subject is None else subject.state
         if subject is None or wanted.at_us >= subject.last_us:
@@ -196,21 +197,32 @@ class TransitDesk:
 
     # what each event needs and does
 
-    def _begin(self, connection: sa.Connection, mrn: str, stored: Stored, wanted: Wanted) -> None:
-        """A movement that was declared as under way begins there, not as a draft."""
-        if wanted.event == "lodge" or self.book.subject(connection, "movement", mrn) is not None:
+    def declared(self, mrns: Sequence[str]) -> None:
+        """Movements were declared: what documents said of them before is recorded now, if it can be."""
+        for mrn in self.book.waited_for(mrns):
+            with self.book.db.write() as connection:
+                if self.reference.read(connection, "movement", mrn) is not None:
+                    self.begin(connection, mrn)
+                    self.settle(connection, mrn)
+
+    def begin(self, connection: sa.Connection, mrn: str) -> None:
+        """A movement that was declared as under way, and of which nothing was recorded yet, begins there, not as a draft."""
+        if self.book.subject(connection, "movement", mrn) is not None:
             return
+        stored = self.reference.read(connection, "movement", mrn)
         for name, target in (("departed_at", "departed"), ("arrived_at", "arrived")):
-            declared = stored.doc.get(name)
-            if declared is None or wanted.implied:
+            declared = None if stored is None else stored.doc.get(name)
+            if stored is None or declared is None:
                 return
-            by = Wanted("", parse_rfc3339(declared), stored.changed_by, implied=True)
+            by = Wanted(
+                "", parse_rfc3339(declared), stored.changed_by, details={"implied": True}, implied=True
+            )
             subject = self.book.subject(connection, "movement", mrn)
             way = (
                 MOVEMENT.way(MOVEMENT.initial if subject is None else subject.state, target, MAIN_LINE) or []
             )
             for event in way:
-                self._book(connection, mrn, replace(by, event=event, details={"implied": True}))
+                self._book(connection, mrn, replace(by, event=event))
 
     def _book(self, connection: sa.Connection, mrn: str, wanted: Wanted) -> Step:
         event = Event(

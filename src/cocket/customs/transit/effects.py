@@ -1,4 +1,4 @@
-"""What documents mean for movements: one table from kind to what is recorded, and how a declaration makes a movement.
+"""What documents do to movements: what they say (``says``) is recorded, and a declaration makes its movement.
 
 The messages come from the system that decides (NCTS, ASYCUDA, a national one); Cocket follows. Steps that a message implies are
 recorded as implied. What comes out of order waits and is told; nothing is lost.
@@ -7,61 +7,33 @@ recorded as implied. What comes out of order waits and is told; nothing is lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from cocket.core.clock import Clock, parse_rfc3339
+from cocket.core.clock import Clock
 from cocket.core.errors import Conflict, ImpossibleTransition
 from cocket.customs.machines.movement import MOVEMENT
 from cocket.customs.shapes import ID_PATTERN
 from cocket.customs.transit.desk import TransitDesk
 from cocket.customs.transit.recording import Step
+from cocket.customs.transit.says import (
+    ARRIVALS,
+    DECLARES,
+    MAKES,
+    REMARKS,
+    consignment_of,
+    seal_places,
+    seals_of,
+    target_of,
+    wanted_of,
+)
 from cocket.customs.transit.steps import Wanted
 from cocket.store.customs_documents import DocumentStore, Kept
 
 _ID: Final = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")
-_INCIDENTS: Final = {
-    "1": "deviation",
-    "2": "seal-broken",
-    "3": "tranship",
-    "4": "danger",
-    "5": "accident",
-    "6": "other",
-}
-"""EU code list CL019, incident codes."""
-
-REACHES: Final = {
-    "cc028c": "accepted",
-    "cc060c": "control-decided",
-    "cc029c": "released",
-    "cc007c": "arrived",
-    "cc043c": "arrived",
-    "cc045c": "discharged",
-}
-"""Messages after which a movement has come so far, whatever was told before."""
-RECORDS: Final = {
-    "cc015c": "lodge",
-    "cc009c": "cancel",
-    "cc051c": "refuse-release",
-    "cc140c": "open-enquiry",
-    "cc141c": "offer-proof",
-    "cc035c": "start-recovery",
-    "cc182c": "report-incident",
-}
-"""Messages that are one event."""
-REMARKS: Final = frozenset(
-    {"cc013c", "cc014c", "cc004c", "cc025c", "cc055c", "cc056c", "cc057c", "cc170c", "cc019c", "cc048c"}
-)
-"""Messages that change nothing of the state: kept beside the movement as remarks."""
-_RELEASED: Final = frozenset({"cc029c"})
-_MAKES: Final = frozenset({"cc028c", "cc029c"})
-_DECLARES: Final = frozenset({"cc015c", "cc013c"})
-"""The declarant's own: what they say completes the movement's declaration."""
-_FIRST: Final = frozenset({"cc007c", "cc043c", "cc045c"})
-"""Arrival-side messages: before the release they are out of order."""
 
 
 class Effects:
@@ -81,13 +53,11 @@ class Effects:
             mrn = self._documents.mrn_of(connection, kept.lrn)
         if value.get("procedure") != "transit" and not kept.kind.startswith("cc"):
             return (mrn if mrn and self._known(connection, mrn) else None), [], []
-        makes = kept.kind in _MAKES or (
-            value.get("function") == "original" and not kept.kind.startswith("cc")
-        )
+        makes = kept.kind in MAKES or (value.get("function") == "original" and not kept.kind.startswith("cc"))
         if mrn is not None and (makes or self._known(connection, mrn)):
             if kept.lrn is not None:
                 self._adopt(connection, kept.lrn, mrn)
-            if makes or kept.kind in _DECLARES:
+            if makes or kept.kind in DECLARES:
                 self._declare(connection, mrn, value, kept)
         return self._record(connection, mrn, kept, value)
 
@@ -103,7 +73,7 @@ class Effects:
     def _adopt(self, connection: sa.Connection, lrn: str, mrn: str) -> None:
         """What was declared and what waited under the declarant's reference goes on under the MRN."""
         for kept in self._documents.with_lrn(connection, lrn):
-            if kept.kind in _DECLARES and kept.mrn is None:
+            if kept.kind in DECLARES and kept.mrn is None:
                 self._declare(connection, mrn, self._documents.body_in(connection, kept.id).value, kept)
         self._documents.set_mrn(connection, lrn, mrn)
         book = self._desk.book
@@ -114,7 +84,7 @@ class Effects:
     def _record(
         self, connection: sa.Connection, mrn: str | None, kept: Kept, value: Mapping[str, Any]
     ) -> tuple[str | None, list[dict[str, Any]], list[str]]:
-        wanted = self._wanted(kept, value)
+        wanted = wanted_of(kept, value, self._clock.now_us())
         if wanted is None:
             return mrn, [], []
         known = mrn is not None and self._known(connection, mrn)
@@ -126,6 +96,7 @@ class Effects:
             flag = [] if kept.kind == "cc015c" else [f"movement-unknown:{reference}"]
             said = "it has no MRN yet" if mrn is None else "its movement is not known yet"
             return None, [_told(wanted.event, "waiting", said)], flag
+        self._desk.begin(connection, mrn)
         self._desk.settle(connection, mrn)
         effects: list[dict[str, Any]] = []
         flags: list[str] = []
@@ -145,21 +116,18 @@ class Effects:
             return [_told("note", "noted", f"{kept.kind.upper()} is kept beside the movement")]
         if kept.kind == "cc044c":
             return self._unloading(connection, mrn, value, wanted)
-        target = REACHES.get(kept.kind)
-        if not kept.kind.startswith("cc"):
-            target = "accepted" if value.get("mrn") else "lodged"
+        target = target_of(kept.kind, value)
         if target is None:
             steps = [self._desk.record(connection, mrn, self._in_time(connection, mrn, wanted))]
             if kept.kind == "cc182c":
                 steps += self._incident(connection, mrn, value, wanted)
             return [_told(s.event.event, "done", f"{s.from_state} → {s.to_state}") for s in steps]
-        subject = self._desk.book.subject(connection, "movement", mrn)
-        state = MOVEMENT.initial if subject is None else subject.state
-        if kept.kind in _FIRST and _before_release(state):
+        state = self._state(connection, mrn)
+        if kept.kind in ARRIVALS and _before_release(state):
             MOVEMENT.after(state, "discharge" if target == "discharged" else "arrive", mrn)
         if target == "discharged" and state == "alternative-proof":
             steps = [self._desk.record(connection, mrn, replace(wanted, event="accept-proof"))]
-        elif kept.kind in _RELEASED and _before_release(state) and (seals := _seals(value)):
+        elif target == "released" and _before_release(state) and (seals := seals_of(value)):
             steps = (
                 self._desk.reach(connection, mrn, "control-decided", wanted)
                 if state not in {"control-decided", "sealed", "armed"}
@@ -199,40 +167,6 @@ class Effects:
         subject = self._desk.book.subject(connection, "movement", mrn)
         return wanted if subject is None else replace(wanted, at_us=max(wanted.at_us, subject.last_us))
 
-    def _wanted(self, kept: Kept, value: Mapping[str, Any]) -> Wanted | None:
-        now = self._clock.now_us()
-        event = RECORDS.get(kept.kind)
-        if event is None:
-            target = REACHES.get(kept.kind)
-            if not kept.kind.startswith("cc"):
-                event = "accept" if value.get("mrn") else "lodge"
-            elif kept.kind in REMARKS or kept.kind == "cc044c":
-                event = "note" if kept.kind != "cc044c" else "unload"
-            elif target is None:
-                return None
-            else:
-                event = {
-                    "accepted": "accept",
-                    "control-decided": "decide-control",
-                    "released": "release",
-                    "arrived": "arrive",
-                    "discharged": "discharge",
-                }[target]
-        at_us = min(_moment(value, kept.kind) or now, now)
-        details: dict[str, Any] = {"message": kept.kind}
-        if kept.kind == "cc182c":
-            details |= _incident_details(value)
-        return Wanted(
-            event,
-            at_us,
-            kept.by,
-            _office(value, kept.kind),
-            value.get("reason") or _remark(value),
-            details,
-            kept.id,
-            implied=True,
-        )
-
     def _incident(
         self, connection: sa.Connection, mrn: str, value: Mapping[str, Any], wanted: Wanted
     ) -> list[Any]:
@@ -262,7 +196,7 @@ class Effects:
         try:
             return self._desk.record(connection, mrn, self._in_time(connection, mrn, wanted))
         except Conflict as error:
-            places = dict(_seal_places(value))
+            places = dict(seal_places(value))
             ids = {f"/seals/{i}/id": seal["id"] for i, seal in enumerate(wanted.details["seals"])}
             error.faults = [replace(f, path=places.get(ids.get(f.path, ""), f.path)) for f in error.faults]
             raise
@@ -335,45 +269,10 @@ class Effects:
         )
         if countries:
             doc["countries"] = list(countries)
-        consignments = [_consignment(c) for c in value.get("consignments", ())]
+        consignments = [consignment_of(c) for c in value.get("consignments", ())]
         if any(consignments):
             doc["consignments"] = [c for c in consignments if c]
         reference.write(connection, "movement", [(mrn, doc)], by=kept.by, at_us=now)
-
-
-def _consignment(value: Mapping[str, Any]) -> dict[str, Any]:
-    items = value.get("items", ())
-    out = {
-        "ucr": value.get("ucr") or value.get("reference"),
-        "hs": next((i["hs"] for i in items if i.get("hs")), None),
-        "description": next((i["description"] for i in items if i.get("description")), None),
-        "gross_mass_kg": value.get("gross_mass_kg"),
-    }
-    limits = {"ucr": 64, "hs": 32, "description": 2000}
-    return {
-        k: v[: limits[k]] if isinstance(v, str) else v
-        for k, v in out.items()
-        if v is not None and (not isinstance(v, float) or v <= 1e9)
-    }
-
-
-def _seal_places(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(seal, its pointer in the canonical model) of every seal that consignments and incidents name."""
-    for part in ("consignments", "incidents"):
-        for i, one in enumerate(value.get(part, ())):
-            for j, equipment in enumerate(one.get("equipment", ())):
-                for k, seal in enumerate(equipment.get("seals", ())):
-                    yield seal["id"], f"/{part}/{i}/equipment/{j}/seals/{k}/id"
-
-
-def _seals(value: Mapping[str, Any]) -> list[dict[str, str]]:
-    found = {
-        seal["id"]: equipment.get("id") or "goods"
-        for consignment in value.get("consignments", ())
-        for equipment in consignment.get("equipment", ())
-        for seal in equipment.get("seals", ())
-    }
-    return [{"id": seal, "equipment_id": on} for seal, on in found.items()]
 
 
 def _before_release(state: str) -> bool:
@@ -410,60 +309,6 @@ def _already(state: str, target: str) -> bool:
     }
     here = beside.get(state, state)
     return here in order and order.index(here) >= order.index(target)
-
-
-def _moment(value: Mapping[str, Any], kind: str) -> int | None:
-    names = {
-        "cc028c": ("accepted_at",),
-        "cc029c": ("released_at",),
-        "cc007c": ("arrived_at",),
-        "cc045c": ("written_off_at",),
-        "cc182c": (),
-    }.get(kind, ("lodged_at", "accepted_at"))
-    message = value.get("message") or {}
-    candidates = [value.get(n) for n in names] + [message.get("prepared_at"), value.get("issued_at")]
-    if kind == "cc182c":
-        candidates = [i.get("at") for i in value.get("incidents", ())] + candidates
-    for text in candidates:
-        if isinstance(text, str):
-            return parse_rfc3339(text if "T" in text else f"{text}T00:00:00Z")
-    return None
-
-
-def _office(value: Mapping[str, Any], kind: str) -> str | None:
-    wanted = (
-        ("destination-actual", "destination")
-        if kind in _FIRST or kind == "cc044c"
-        else ("incident", "departure")
-    )
-    for role in wanted:
-        for office in value.get("offices", ()):
-            if office.get("role") == role and office.get("id"):
-                return str(office["id"])
-    return None
-
-
-def _remark(value: Mapping[str, Any]) -> str | None:
-    for incident in value.get("incidents", ()):
-        if incident.get("text"):
-            return str(incident["text"])
-    remark = (value.get("unloading") or {}).get("remark")
-    return None if remark is None else str(remark)
-
-
-def _incident_details(value: Mapping[str, Any]) -> dict[str, Any]:
-    incidents: list[dict[str, Any]] = value.get("incidents") or [{}]
-    incident = incidents[0]
-    place = incident.get("place") or {}
-    found = {
-        "kind": _INCIDENTS.get(str(incident.get("code")), "other"),
-        "code": incident.get("code"),
-        "place": place.get("name") or place.get("unlocode"),
-        "country": place.get("country"),
-        "lat_deg": place.get("lat_deg"),
-        "lon_deg": place.get("lon_deg"),
-    }
-    return {k: v for k, v in found.items() if v is not None}
 
 
 def _told(event: str, outcome: str, detail: str) -> dict[str, Any]:

@@ -119,6 +119,7 @@ def movements(
 def bulk_movements(service: Asked, body: JsonBody, by: By = "api") -> Response:
     """Each carries its `mrn`. The good ones are kept, each other is named with its fault."""
     found = service.reference.put_many("movement", rows_of(parsed(body)), by=by)
+    service.file.transit.declared([mrn for mrn in found.ids if mrn is not None])
     service.reference_changed()
     return bulk_answer(found)
 
@@ -139,6 +140,7 @@ _WRITTEN: dict[int | str, dict[str, Any]] = {
 def put_movement(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response:
     """Create or replace. A corridor or office that is not known is refused; a wrong check digit is flagged."""
     doc, new = service.reference.put("movement", mrn, parsed(body), by=by)
+    service.file.transit.declared([mrn])
     service.reference_changed()
     return answers.Json(doc, 201 if new else 200)
 

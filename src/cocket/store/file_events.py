@@ -296,8 +296,10 @@ class FileBook:
             if connection.execute(sa.select(waiting_effects.c.id).limit(1)).first() is None:
                 return found
             for i in range(0, len(wanted), _CHUNK):
-                query = sa.select(sa.distinct(waiting_effects.c.reference)).where(
-                    waiting_effects.c.reference.in_(wanted[i : i + _CHUNK])
+                query = (
+                    sa.select(waiting_effects.c.reference)
+                    .distinct()
+                    .where(waiting_effects.c.reference.in_(wanted[i : i + _CHUNK]))
                 )
                 found += connection.execute(query).scalars()
         return found

@@ -3,10 +3,13 @@
 import os
 import threading
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
 from lxml import etree
+
+from cocket.scenarios import papers
 
 NCTS = "http://ncts.dgtaxud.ec"
 
@@ -314,3 +317,56 @@ def test_an_arrival_waits_for_its_movement_to_be_declared(door) -> None:
     assert send(door, cc007c(mrn)).json()["effects"][0]["outcome"] == "waiting"
     door.put(f"/movements/{mrn}", {"departed_at": "2026-11-21T08:00:00Z"})
     assert door.http.get(f"/movements/{mrn}").json()["state"] == "arrived"
+
+
+def released(mrn: str, *seals: str) -> papers.Transit:
+    return papers.Transit(
+        mrn=mrn, lrn=f"L{mrn}", grn="26NL0000010000018", amount="1250.00", currency="EUR", departure="NL000432",
+        destination="DE003302", container="MSKU9070323", goods=("851713", "telephones"), mass_kg=1000, seals=seals,
+    )  # fmt: skip
+
+
+def test_a_release_brings_the_movement_so_far_and_binds_its_seals(door) -> None:
+    mrn, seal, now = mrn_of(107), door.name("BOLT"), 1_790_000_000_000_000
+    body = send(door, papers.cc029c(released(mrn, seal), now).encode()).json()
+    assert body["movement"] == mrn, body
+    assert [e["event"] for e in body["effects"]][-2:] == ["seal", "release"]
+    whole = door.http.get(f"/movements/{mrn}").json()
+    assert whole["state"] == "released"
+    assert [(s["id"], s["equipment_id"], s["state"]) for s in whole["seals"]] == [
+        (seal, "MSKU9070323", "assigned")
+    ]
+    other = mrn_of(108)
+    problem = door.is_problem(
+        send(door, papers.cc029c(released(other, door.name("BOLT"), seal), now).encode()), 422
+    )
+    assert [e["rule"] for e in problem["errors"]] == ["seal-bound"]
+    assert problem["errors"][0]["path"].endswith("/Seal[2]/identifier")
+    assert mrn in problem["detail"]
+    assert door.is_problem(door.http.get(f"/movements/{other}"), 404), "nothing of it stayed"
+    assert door.http.get("/documents", params={"mrn": other}).json()["items"] == []
+    done = {"event": "cancel", "reason": "invalidated"}
+    assert door.http.post(f"/movements/{mrn}/events", json=done).status_code == 201
+    assert door.http.get(f"/seals/{seal}").json()["mrn"] is None
+
+
+def test_documents_at_once_each_find_their_movement(door) -> None:
+    """A rush of declarations and acceptances, in any order: each movement ends where its messages lead."""
+    pairs = [(door.name("RUSH"), mrn_of(200 + i)) for i in range(12)]
+    bodies = [cc015c(lrn) for lrn, _ in pairs] + [cc028c(lrn, mrn) for lrn, mrn in pairs]
+    Random(5).shuffle(bodies)
+    codes: list[int] = []
+
+    def lane(mine: list[bytes]) -> None:
+        codes.extend(send(door, body).status_code for body in mine)
+
+    lanes = [threading.Thread(target=lane, args=(bodies[i::6],)) for i in range(6)]
+    for thread in lanes:
+        thread.start()
+    for thread in lanes:
+        thread.join()
+    assert codes == [201] * len(bodies)
+    for _, mrn in pairs:
+        whole = door.http.get(f"/movements/{mrn}").json()
+        assert whole["state"] == "accepted", whole
+        assert {d["kind"] for d in whole["documents"]} == {"cc015c", "cc028c"}, "whichever came first"

@@ -305,8 +305,12 @@ def test_no_discharge_without_its_ground(door) -> None:
     done(door, mrn, {"event": "examine", "result": "discrepancies"})
     door.is_problem(act(door, mrn, "discharge"), 409)
     done(door, mrn, {"event": "examine", "result": "satisfactory"})
+    before = door.http.get("/kpis").json()
     ended = done(door, mrn, "discharge")
     assert ended["events"][0]["details"]["ground"] == "examination"
+    after = door.http.get("/kpis").json()
+    assert after["discharged"] == before["discharged"] + 1
+    assert after["discharged_automatically"] == before["discharged_automatically"], "a person had to look"
     assert ended["allowed"] == ["note"]
 
 

@@ -70,7 +70,7 @@ class Clerk:
             {
                 "event": "reserve-guarantee",
                 "at": at(49),
-                "grn": _grn(seal.vehicle % len(OPERATORS)),
+                "grn": _grn(seal.vehicle // 8 % len(OPERATORS)),
                 "amount": amount,
                 "currency": CURRENCY,
             },

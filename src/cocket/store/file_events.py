@@ -23,6 +23,8 @@ from cocket.store.file_tables import (
 )
 
 _CHUNK: Final = 500
+CLEAN_TRIP: Final = "clean-trip report"
+"""As ``ground`` of a discharge: nobody had to examine anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Departures:
-    """How many movements left, how many of them sensitive, and of these under an armed seal or a waiver; how discharges went."""
+    """How many movements left, how many of them sensitive, and of these under an armed seal or a waiver; how discharges went.
+
+    ``automatic``: those whose ground was the clean-trip report.
+    """
 
     departures: int
     sensitive: int
@@ -336,7 +341,7 @@ class FileBook:
             sa.select(
                 sa.func.avg(end.c.at_us - begin.c.at_us),
                 sa.func.coalesce(
-                    sa.func.sum(sa.case((end.c.details["automatic"].as_boolean(), 1), else_=0)), 0
+                    sa.func.sum(sa.case((end.c.details["ground"].as_string() == CLEAN_TRIP, 1), else_=0)), 0
                 ),
             )
             .select_from(end)

@@ -17,7 +17,7 @@ from cocket.core.config import Customs
 from cocket.core.errors import Conflict, Fault, Refused
 from cocket.customs.transit.guarantees import GuaranteeDesk
 from cocket.customs.transit.seals import E_SEAL, Fitted, SealDesk
-from cocket.store.file_events import FileBook
+from cocket.store.file_events import CLEAN_TRIP, FileBook
 from cocket.store.reference import Reference, Stored
 
 NO_ARMED_SEAL: Final = "no-armed-seal"
@@ -264,7 +264,7 @@ class Steps:
     def _ground(self, connection: sa.Connection, mrn: str, wanted: Wanted) -> dict[str, Any]:
         faults = [] if wanted.proved else self.checks.clean_trip(mrn, wanted.at_us)
         if not faults:
-            return {"ground": "clean-trip report"}
+            return {"ground": CLEAN_TRIP}
         examined = None
         for event in self._book.events(connection, "movement", mrn):
             if event.event == "arrive":

@@ -52,18 +52,6 @@ By = Annotated[str, Field(min_length=1, max_length=128, description="who does it
 Card = Annotated[str, Field(min_length=1, max_length=64)]
 Mrn = Annotated[str, Field(pattern=ID_PATTERN, max_length=64, examples=["26NL0004327A1B2C35"])]
 
-ZONE_KINDS: Final = (
-    "departure",
-    "destination",
-    "approved-stop",
-    "restricted",
-    "unlock-permitted",
-    "dead-zone",
-    "office",
-    "tracking",
-    "activation",
-    "confirmation",
-)
 ZoneKind = Literal[
     "departure",
     "destination",

@@ -8,9 +8,8 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from cocket.core.errors import Malformed
 from cocket.web import answers, models
-from cocket.web.asking import By, Cursor, Gate, IdPath, Limit, NumberPath, Text, known_query
+from cocket.web.asking import By, Cursor, Gate, IdPath, Limit, NumberPath, Text, known_query, number_cursor
 from cocket.web.bodies import JsonBody, json_content, parsed, validated
 from cocket.web.problems import declared
 
@@ -89,11 +88,7 @@ def commands(
     ] = None,
 ) -> Response:
     """Newest first, with who asked, who approved, when it was sent and what the device answered."""
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise Malformed(f"{cursor!r} is no cursor of this list")
-    rows, following = gateway.commands.store.page(
-        device_id, state, limit, None if cursor is None else int(cursor)
-    )
+    rows, following = gateway.commands.store.page(device_id, state, limit, number_cursor(cursor))
     return answers.page([_shown(row) for row in rows], None if following is None else str(following))
 
 

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from cocket.core.errors import Malformed
 from cocket.customs.transit.view import document_brief
 from cocket.web import answers, models_file
-from cocket.web.asking import Asked, By, Cursor, Limit, Text, known_query
+from cocket.web.asking import Asked, By, Cursor, Limit, Text, known_query, number_cursor
 from cocket.web.bodies import AnyBody, content_type
 from cocket.web.problems import declared
 
@@ -90,17 +89,9 @@ def documents(
     ] = None,
 ) -> Response:
     """Newest first."""
-    before = _number(cursor)
+    before = number_cursor(cursor)
     found, following = service.file.documents.store.page({"kind": kind, "mrn": mrn, "q": q}, limit, before)
     return answers.page([document_brief(d) for d in found], None if following is None else str(following))
-
-
-def _number(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise Malformed(f"{cursor!r} is no cursor of this list")
-    return int(cursor)
 
 
 @router.get(

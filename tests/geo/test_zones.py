@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocket.core.geometry import zone_geometry
-from cocket.journeys.zones import HOT, KINDS, ZoneDef, ZoneIndex
+from cocket.core.journeys import ZONE_KINDS
+from cocket.journeys.zones import HOT, ZoneDef, ZoneIndex
 
 
 def index_of(geometries: list[Any]) -> ZoneIndex:
@@ -173,7 +174,7 @@ def test_kinds_bits_and_unknown_positions() -> None:
     lon = np.array([0.5, 1.5, 2.5, 50.0, 1.5, np.nan, 1.0])
     offsets, found_zones = index.locate(lat, lon)
     bits = index.kinds_of(offsets, found_zones)
-    restricted, dead = 1 << KINDS.index("restricted") | HOT, 1 << KINDS.index("dead-zone")
+    restricted, dead = 1 << ZONE_KINDS.index("restricted") | HOT, 1 << ZONE_KINDS.index("dead-zone")
     assert bits.tolist() == [restricted, restricted | dead, dead, 0, 0, 0, 0]
     assert (offsets.dtype, found_zones.dtype, bits.dtype) == (np.int32, np.int32, np.int32)
 

@@ -21,20 +21,7 @@ import numpy as np
 from numba import njit
 
 from cocket.core.batch import Array
-
-KINDS: Final = (
-    "departure",
-    "destination",
-    "approved-stop",
-    "restricted",
-    "unlock-permitted",
-    "dead-zone",
-    "office",
-    "tracking",
-    "activation",
-    "confirmation",
-)
-"""A zone's kinds; kind i is bit ``1 << i`` in ``ZoneIndex.kinds``."""
+from cocket.core.journeys import ZONE_KINDS
 
 HOT: Final = 1 << 15
 """The bit of a zone in which stops are watched more closely."""
@@ -51,7 +38,7 @@ _REPEATS = 4
 
 @dataclass(frozen=True, slots=True)
 class ZoneDef:
-    """One zone: its name, one of ``KINDS``, and the Shapely geometry that ``core.geometry.zone_geometry`` gave."""
+    """One zone: its name, one of ``ZONE_KINDS``, and the Shapely geometry that ``core.geometry.zone_geometry`` gave."""
 
     id: str
     kind: str
@@ -427,7 +414,7 @@ def _masks(offsets: Array, zones: Array, kinds: Array) -> Array:
 class ZoneIndex:
     """All zones, ready to be asked; immutable, so any number of threads may ask at once.
 
-    ``ids`` and ``kinds`` (int32 bits of ``KINDS`` and ``HOT``) are in the order in which zones were given.
+    ``ids`` and ``kinds`` (int32 bits of ``ZONE_KINDS`` and ``HOT``) are in the order in which zones were given.
     """
 
     ids: list[str]
@@ -441,7 +428,7 @@ class ZoneIndex:
         A thousand zones of a hundred vertices take a few hundredths of a second.
         """
         edges, first = _edges(zones)
-        kinds = np.array([1 << KINDS.index(z.kind) | (HOT if z.hot else 0) for z in zones], np.int32)
+        kinds = np.array([1 << ZONE_KINDS.index(z.kind) | (HOT if z.hot else 0) for z in zones], np.int32)
         return cls([z.id for z in zones], kinds, _grow_tree(edges, first))
 
     @property

@@ -40,7 +40,7 @@ def outcomes() -> dict[tuple[str, str | None], dict[str, Any]]:
 def test_it_is_as_it_should_be(outcomes, name: str, twin: str | None) -> None:
     outcome = outcomes[name, twin]
     failed = [line for line in outcome["lines"] if not line["good"]]
-    assert not failed
+    assert not failed, json.dumps(failed, indent=1)
     kinds = [line["kind"] for line in outcome["lines"]]
     assert kinds.count("when") >= 1
     assert kinds.count("then") >= 1

@@ -10,6 +10,7 @@ import pytest
 from cocket.core.clock import ReplayClock, rfc3339
 from cocket.core.config import Settings
 from cocket.engine.service import Service
+from cocket.web.routes import movement_file
 
 BEFORE_SEAL = ("lodge", "accept", "reserve-guarantee", "decide-control")
 DAY = 86_400
@@ -165,6 +166,22 @@ def test_a_seal_outside_the_departure_zone_is_not_armed(fresh) -> None:
     assert rules(fresh.is_problem(act(fresh, mrn, "arm"), 409)) == {"outside-departure"}
     fresh.observe({**row, "observed_at": fresh.at(-1), "lat_deg": 10.05})
     fresh.settled()
+    assert act(fresh, mrn, "arm").status_code == 201
+
+
+def test_arming_counts_a_report_that_was_just_answered(fresh, monkeypatch) -> None:
+    """The detectors lag behind the disk: what a seal was answered for counts all the same, or is not said to be missing."""
+    mrn, seal = sealed(fresh)
+    detecting = fresh.service._detecting
+    step, free = detecting.step, threading.Event()
+    monkeypatch.setattr(detecting, "step", lambda entries: free.wait(30) and step(entries))
+    row = {"device_id": seal, "locked": True, "battery_pct": 80, "fix_valid": True, "lon_deg": 10.05}
+    fresh.observe({**row, "observed_at": fresh.at(-1), "lat_deg": 10.05})
+    monkeypatch.setattr(movement_file, "_SELF_TEST_WAIT_S", 0.1)
+    problem = fresh.is_problem(act(fresh, mrn, "arm"), 429)
+    assert "wait for the detectors" in problem["detail"]
+    monkeypatch.setattr(movement_file, "_SELF_TEST_WAIT_S", 30.0)
+    threading.Timer(0.5, free.set).start()
     assert act(fresh, mrn, "arm").status_code == 201
 
 

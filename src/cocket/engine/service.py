@@ -36,6 +36,7 @@ from cocket.pipeline import DETECTORS
 from cocket.store.folder import DataFolder
 
 _RATE_S = 5.0
+_POLL_S = 0.005
 _TRUSTED_SPAN = 1
 
 
@@ -133,8 +134,22 @@ class Service:
         while self.lag:
             if time.monotonic() > end:
                 return False
-            time.sleep(0.005)
+            time.sleep(_POLL_S)
         return True
+
+    def taken_in(self, timeout_s: float) -> None:
+        """Wait until the detectors have taken in what is stored by now, so that what a device was just answered for counts.
+
+        Raises ``Busy`` when the time is over first. Not within a transaction: the detectors write.
+        """
+        offset, end = self.folder.log.last_offset(), time.monotonic() + timeout_s
+        while self._detecting.offset < offset:
+            if time.monotonic() > end:
+                raise Busy(
+                    f"{self.lag} observations wait for the detectors, and what is asked hangs on them; ask again later",
+                    retry_after_s=5,
+                )
+            time.sleep(_POLL_S)
 
     # what is declared
 

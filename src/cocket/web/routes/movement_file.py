@@ -29,6 +29,8 @@ _ACT: Final = {
     "currency": "EUR",
 }
 _MOST: Final = 100
+_SELF_TEST_WAIT_S: Final = 5.0
+"""How long an arming waits for the detectors to take in what its seals have just reported."""
 _EVIDENCE: Final = ("image/jpeg", "image/png", "application/pdf")
 _MAGIC: Final = {
     "image/jpeg": b"\xff\xd8\xff",
@@ -78,6 +80,8 @@ def act(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response
     for row in rows:
         validated(models_file.MovementAct, row)
         wanted.append(service.file.transit.wanted(row, by=by))
+    if any(w.event == "arm" for w in wanted):
+        service.taken_in(_SELF_TEST_WAIT_S)
     if any(w.event == "discharge" for w in wanted):
         service.clean_trips.settle(mrn)
     steps = service.file.transit.act(mrn, wanted)

@@ -34,8 +34,8 @@ docs: .venv/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python docs/build.py
 
 lock: ## renew the lock files (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra build pyproject.toml -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra build --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra build --extra dev pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra build pyproject.toml -c requirements-dev.lock -o requirements.lock
 
 clean: ## remove what was made here
 	rm -rf .venv dist build src/cocket/web/static ui/node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -150,7 +150,7 @@ FIELDS = (
 
 def settle(service: Service) -> None:
     """Wait until everything is detected, every timer due by now has fired, and the counts are written."""
-    detecting = service._detecting
+    detecting = service.lines.detecting
     end = time.monotonic() + 60
     while True:
         assert service.wait_detected(60)

@@ -172,7 +172,7 @@ def test_a_seal_outside_the_departure_zone_is_not_armed(fresh) -> None:
 def test_arming_counts_a_report_that_was_just_answered(fresh, monkeypatch) -> None:
     """The detectors lag behind the disk: what a seal was answered for counts all the same, or is not said to be missing."""
     mrn, seal = sealed(fresh)
-    detecting = fresh.service._detecting
+    detecting = fresh.service.lines.detecting
     step, free = detecting.step, threading.Event()
     monkeypatch.setattr(detecting, "step", lambda entries: free.wait(30) and step(entries))
     row = {"device_id": seal, "locked": True, "battery_pct": 80, "fix_valid": True, "lon_deg": 10.05}

@@ -8,9 +8,9 @@ observations; outside a transaction it waits for them a moment, inside it says t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import sqlalchemy as sa
@@ -32,6 +32,7 @@ from cocket.customs.trip.rules import (
     reasons,
 )
 from cocket.engine.ingest import on_journeys
+from cocket.engine.line import Lines
 from cocket.engine.trip_measures import COLUMNS, Rows, closed_times, distance_m, gaps, reports_as_seal
 from cocket.store.bindings import Binding
 from cocket.store.file_events import Event
@@ -42,16 +43,6 @@ _WAIT_S: Final = 1.0
 
 _POLL_S: Final = 0.005
 _ALERTS: Final = 1000
-
-
-class Detection(Protocol):
-    """How far the detectors are."""
-
-    offset: int
-
-    def runs_again(self, mrn: str) -> bool:
-        """Whether a journey of this movement is still to be run again."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +66,12 @@ class CleanTrips:
         folder: DataFolder,
         clock: Clock,
         settings: Customs,
-        detection: Detection,
-        untaken: Callable[[], bool],
+        lines: Lines,
     ) -> None:
         self._folder = folder
         self._clock = clock
         self._settings = settings
-        self._detection = detection
-        self._untaken = untaken
+        self._lines = lines
 
     def faults(self, mrn: str, at_us: int) -> list[Fault]:
         """Why a trip is not clean, as the discharge asks: empty if it is."""
@@ -98,7 +87,7 @@ class CleanTrips:
         end = time.monotonic() + (0.0 if self._folder.book.db.writing else _WAIT_S)
         pause = _POLL_S
         while True:
-            untaken = self._untaken()
+            untaken = self._lines.untaken
             report = self._made(mrn, at_us)
             if not (untaken or report.trip.undetected) or time.monotonic() >= end:
                 return report
@@ -107,10 +96,13 @@ class CleanTrips:
 
     def _made(self, mrn: str, at_us: int | None) -> Report:
         now = self._clock.now_us()
-        again, offset = self._detection.runs_again(mrn), self._detection.offset
-        alerts = self._alerts(mrn)
         with self._folder.book.db.view() as connection:
             file = self._file(connection, mrn)
+        # how far detection is comes before its alerts: what it finds between the two then counts as not detected
+        devices = [b.device_id for b in file.bindings]
+        again = self._lines.runs_again(mrn) or self._lines.unseen(devices)
+        detected = self._lines.detected
+        alerts = self._alerts(mrn)
         departed, arrived = _departed(file), _arrived(file)
         end = arrived if arrived is not None else min(now, at_us or now)
         rows: list[Rows] = []
@@ -118,7 +110,7 @@ class CleanTrips:
             rows = [
                 found
                 for b in file.bindings
-                if (found := self._observed(b, departed, end, offset)) is not None
+                if (found := self._observed(b, departed, end, detected)) is not None
             ]
         verified = _verified(file.steps)
         seals = self._seals(file, rows, departed, end, verified)

@@ -8,7 +8,7 @@ that a device that uploads a day at once costs one pass and not a thousand.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -43,12 +43,19 @@ class Detecting:
     """
 
     def __init__(
-        self, folder: DataFolder, clock: Clock, settings: Detect, hub: Hub, detectors: Sequence[Detector]
+        self,
+        folder: DataFolder,
+        clock: Clock,
+        settings: Detect,
+        hub: Hub,
+        detectors: Sequence[Detector],
+        mine: Callable[[str], bool] | None = None,
     ) -> None:
         self._folder = folder
         self._clock = clock
         self._hub = hub
         self._detectors = detectors
+        self._mine = mine
         self.live = LiveMap()
         hub.subscribe(self.live.on_alerts)
         self.devices = Devices()
@@ -100,7 +107,7 @@ class Detecting:
         """From the last checkpoint, or from nothing; the log behind it is then read in the ordinary way."""
         folder = self._folder
         restored = self._checkpoint.load()
-        world = self._world = World(self._detectors)
+        world = self._world = World(self._detectors, self._mine)
         self.devices.load(restored.devices, world.device_of)
         world.load(folder.reference, restored.journeys)
         self._detection = Detection(self._detectors, world.rules, world.table)

@@ -11,7 +11,6 @@ from typing import Any, Self
 from cocket.core.clock import Clock
 from cocket.core.config import Settings
 from cocket.core.doors import Decoded, Receipt
-from cocket.core.errors import Busy
 from cocket.core.geometry import zone_geometry
 from cocket.core.rules import Rules
 from cocket.core.rules import load as load_rules
@@ -23,20 +22,16 @@ from cocket.customs.file import CustomsFile
 from cocket.customs.reference import ReferenceDesk
 from cocket.engine.acquitting import Acquittal
 from cocket.engine.clean_trip import CleanTrips
-from cocket.engine.compactor import Compactor
 from cocket.engine.customs_clock import CustomsClock, SelfTest
-from cocket.engine.detecting import Detecting
 from cocket.engine.gatehouse import Gatehouse
 from cocket.engine.hub import Hub
-from cocket.engine.ingest import Ingest
+from cocket.engine.line import POLL_S, Box, Line, Lines
 from cocket.engine.live import Live
-from cocket.engine.runner import Runner
 from cocket.engine.world import RULES_ID
 from cocket.pipeline import DETECTORS
 from cocket.store.folder import DataFolder
 
 _RATE_S = 5.0
-_POLL_S = 0.005
 _TRUSTED_SPAN = 1
 
 
@@ -69,14 +64,9 @@ class Service:
         )
         self.on_reference_changed: list[Callable[[], None]] = [self.gatehouse.places.forget]
         self._take_rules_file()
-        self._detecting = Detecting(folder, clock, settings.detect, self.hub, DETECTORS)
-        self._runner = Runner(self._detecting, folder.log, settings.detect, self._emit_tick)
-        self.clean_trips = CleanTrips(
-            folder, clock, settings.customs, self._detecting, lambda: self._runner.untaken
-        )
+        self.lines: Lines = Line(folder, clock, settings, self.hub)
+        self.clean_trips = CleanTrips(folder, clock, settings.customs, self.lines)
         self.file.transit.checks.clean_trip = self.clean_trips.faults
-        self._ingest = Ingest(folder.log, folder.seen, clock, settings.ingest, self._runner.committed)
-        self._compactor = Compactor(folder, clock, settings.history, lambda: self._detecting.offset)
         self._rate = (time.monotonic(), folder.log.totals().observations, 0.0)
 
     @classmethod
@@ -92,17 +82,13 @@ class Service:
         return service
 
     def _start(self) -> None:
-        self._ingest.start()
-        self._runner.start()
-        self._compactor.start()
+        self.lines.start()
         self._customs_clock.start()
 
     def close(self) -> None:
         """Write what waits, save a checkpoint, let go of the folder."""
         self._customs_clock.stop()
-        self._compactor.stop()
-        self._ingest.stop()
-        self._runner.stop()
+        self.lines.stop()
         self.folder.close()
 
     def __enter__(self) -> Self:
@@ -118,15 +104,7 @@ class Service:
 
         Raises ``Busy`` when too much waits for the disk or for the detectors: nothing was taken, send it again.
         """
-        lag = self._runner.lag
-        if lag > self.settings.ingest.max_lag_rows:
-            raise Busy(
-                f"{lag} observations wait for the detectors; send this body again later", retry_after_s=5
-            )
-        return self._ingest.submit(decoded)
-
-    def _emit_tick(self, tick_us: int) -> None:
-        self._ingest.tick(tick_us)
+        return self.lines.submit(decoded)
 
     def wait_detected(self, timeout_s: float) -> bool:
         """Wait until everything stored is detected; False when the time is over first."""
@@ -134,7 +112,7 @@ class Service:
         while self.lag:
             if time.monotonic() > end:
                 return False
-            time.sleep(_POLL_S)
+            time.sleep(POLL_S)
         return True
 
     def taken_in(self, timeout_s: float) -> None:
@@ -142,20 +120,13 @@ class Service:
 
         Raises ``Busy`` when the time is over first. Not within a transaction: the detectors write.
         """
-        offset, end = self.folder.log.last_offset(), time.monotonic() + timeout_s
-        while self._detecting.offset < offset:
-            if time.monotonic() > end:
-                raise Busy(
-                    f"{self.lag} observations wait for the detectors, and what is asked hangs on them; ask again later",
-                    retry_after_s=5,
-                )
-            time.sleep(_POLL_S)
+        self.lines.taken_in(timeout_s)
 
     # what is declared
 
     def reference_changed(self) -> None:
         """Tell the detectors, and who else follows, that something declared was changed and is stored."""
-        self._runner.reference_changed()
+        self.lines.reference_changed()
         for tell in self.on_reference_changed:
             tell()
 
@@ -199,22 +170,22 @@ class Service:
     @property
     def failure(self) -> str | None:
         """Why the detectors do not run at the moment, in words; None when all is well."""
-        return None if self._runner.failure is None else str(self._runner.failure)
+        return self.lines.failure
 
     @property
     def lag(self) -> int:
         """What is stored and not yet detected; a declaration not yet taken in and a journey to be run again count 1."""
-        return self._runner.lag
+        return self.lines.lag
 
     @property
     def rows_waiting(self) -> int:
         """Observations that wait for the disk."""
-        return self._ingest.rows_waiting
+        return self.lines.rows_waiting
 
     @property
     def state_bytes(self) -> int:
         """Memory of the detectors' state."""
-        return self._detecting.state_bytes
+        return self.lines.state_bytes
 
     def stats(self) -> dict[str, Any]:
         """The figures of /stats, without ``now``."""
@@ -243,7 +214,7 @@ class Service:
 
     def brief(self, device_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The newest observation of each device in a few columns, from memory."""
-        return self._detecting.devices.brief(device_ids)
+        return self.lines.brief(device_ids)
 
     def last(self, device_id: str) -> dict[str, Any] | None:
         """The newest observation of a device by event time, whole; reads history."""
@@ -254,6 +225,6 @@ class Service:
         batch = self.folder.history.rows([(device_id, at, at + _TRUSTED_SPAN)])
         return batch.row(batch.n - 1) if batch.n else None
 
-    def live(self, bbox: tuple[float, float, float, float] | None, zoom: float, since: int) -> Live:
+    def live(self, bbox: Box | None, zoom: float, since: int) -> Live:
         """Where everything is, by map window; see ``LiveMap.view``."""
-        return self._detecting.live.view(bbox, zoom, since, self.clock.now_us())
+        return self.lines.live(bbox, zoom, since)

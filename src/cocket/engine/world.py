@@ -7,7 +7,7 @@ follows from what is declared now, whenever it was declared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,10 @@ class World:
     """Journeys by number, and what surrounds them. Only the detector thread touches it.
 
     ``table``: the journeys; ``device_of``: dense number per device id, also of devices that are bound to nothing.
+    ``mine``: which devices' journeys are this world's, where there are several; None: all.
     """
 
-    def __init__(self, detectors: Sequence[Detector]) -> None:
+    def __init__(self, detectors: Sequence[Detector], mine: Callable[[str], bool] | None = None) -> None:
         self.table = JourneyTable()
         self.zones = ZoneIndex.build([])
         self.corridors = CorridorIndex.build([])
@@ -42,6 +43,7 @@ class World:
         self.device_of: dict[str, int] = {}
         self.version = 0
         self._detectors = detectors
+        self._mine = mine
         self._devices: dict[str, Mapping[str, Any]] = {}
         self._movements: dict[str, Mapping[str, Any]] = {}
         self._speed_limits: dict[str, float | None] = {}
@@ -103,7 +105,9 @@ class World:
         self._put_corridors([(s.id, s.doc) for s in reference.all("corridor")], [])
         for stored in reference.all("rules"):
             self.rules = Rules.from_doc(stored.doc, self._detectors)
-        self._add(reference.bindings()[:journeys])
+        mine = self._mine
+        bindings = [b for b in reference.bindings() if mine is None or mine(b.device_id)]
+        self._add(bindings[:journeys])
 
     def apply(self, changes: Sequence[Change]) -> dict[int, str]:
         """Take in stored changes; gives the journeys concerned, each with the reason in words."""
@@ -176,6 +180,9 @@ class World:
         return dict.fromkeys(journeys, f"{change.kind} {change.id} was changed")
 
     def _change_bindings(self, changes: Sequence[Change]) -> dict[int, str]:
+        mine = self._mine
+        if mine is not None:
+            changes = [c for c in changes if c.after is not None and mine(c.after["device_id"])]
         known = [c for c in changes if int(c.id) in self._by_binding and c.after is not None]
         concerned: dict[int, str] = {}
         for change in known:

@@ -205,11 +205,13 @@ def _serve(args: argparse.Namespace) -> int:
     from cocket.core.clock import Clock, ReplayClock, WallClock
     from cocket.engine.service import Service
     from cocket.engine.warm import warm_up
+    from cocket.web.binding import check
     from cocket.web.server import run
 
     if (args.clock == "replay") != bool(args.origin):
         raise BadSetting("--clock replay and --origin TIME go together")
     settings = _settings(args)
+    check(settings, settings.http.host, demo=args.demo)  # before minutes of work
     clock: Clock = WallClock()
     if args.clock == "replay":
         clock = ReplayClock(_moment(args.origin, "--origin"), args.speed, held=args.demo)

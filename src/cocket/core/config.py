@@ -28,6 +28,17 @@ class Http(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
         32 * 1024 * 1024
     )
     max_rows: Annotated[Positive, Meta(description="most observations in one body")] = 200_000
+    tls_certificate: Annotated[
+        str, Meta(description="certificate file (PEM, with its chain); with one the door speaks HTTPS only")
+    ] = ""
+    tls_key: Annotated[str, Meta(description="its key file (PEM)")] = ""
+    tls_clients: Annotated[
+        str,
+        Meta(
+            description="file of certificate authorities (PEM) whose certificates partner authorities may show; "
+            "empty asks for none. Who they are stands in `access.authorities`"
+        ),
+    ] = ""
 
 
 class Ingest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -264,6 +275,98 @@ class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     attribution: Annotated[str, Meta(description="what the tiles' owner wants named on the map")] = ""
 
 
+class Access(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Who comes in. What it means is told in docs/access.md."""
+
+    sign_in: Annotated[
+        bool,
+        Meta(
+            description="whether people and programs must sign in; without it Cocket listens on loopback only"
+        ),
+    ] = False
+    origin: Annotated[
+        str,
+        Meta(
+            description="address at which browsers reach Cocket, such as `https://cocket.example`; empty: as each "
+            "request names it. OpenID Connect needs it"
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed"
+        ),
+    ] = ()
+    certificate_header: Annotated[
+        bool,
+        Meta(
+            description="believe the `Client-Cert` field (RFC 9440) of trusted proxies, which then must drop a client's own"
+        ),
+    ] = False
+    authorities: Annotated[
+        dict[str, str],
+        Meta(
+            description="partner authorities by certificate: its DNS name, common name or `sha256:…`, to the authority's name"
+        ),
+    ] = {}
+    session_idle_s: Annotated[
+        Positive, Meta(description="seconds without a request after which a session ends")
+    ] = 3_600
+    session_s: Annotated[Positive, Meta(description="seconds after which a session ends in any case")] = (
+        12 * 3_600
+    )
+    sessions_per_account: Annotated[
+        Positive, Meta(description="sessions of one account at once; the oldest gives way")
+    ] = 10
+    token_days: Annotated[Positive, Meta(description="longest life of an API token, days")] = 365
+    free_attempts: Annotated[
+        Positive, Meta(description="failed sign-ins in a row before the next must wait")
+    ] = 5
+    delay_s: Annotated[
+        Positive, Meta(description="seconds of the first wait; each failure more doubles it")
+    ] = 2
+    most_delay_s: Annotated[Positive, Meta(description="longest wait, seconds")] = 900
+    attempts_per_address: Annotated[
+        Positive,
+        Meta(description="failed sign-ins from one network address in 15 minutes before it must wait"),
+    ] = 50
+    argon2_memory_kib: Annotated[
+        int,
+        Meta(
+            ge=8,
+            description="memory of one password hash (argon2id), KiB; less than the default is for tests",
+        ),
+    ] = 19_456
+    argon2_passes: Annotated[int, Meta(ge=1, description="and its passes over that memory")] = 2
+    second_factor_roles: Annotated[
+        tuple[str, ...],
+        Meta(description="roles that must have a second factor: without one they can only set it up"),
+    ] = ()
+    oidc_issuer: Annotated[
+        str, Meta(description="issuer (URL) of an OpenID Connect provider; empty: local accounts only")
+    ] = ""
+    oidc_client_id: Annotated[str, Meta(description="name under which the provider knows Cocket")] = ""
+    oidc_client_secret: Annotated[str, Meta(description="its secret; better in a file")] = ""
+    oidc_client_secret_file: Annotated[str, Meta(description="file that holds the secret, and no more")] = ""
+    oidc_scopes: Annotated[
+        tuple[str, ...], Meta(description="what is asked of the provider beside `openid`")
+    ] = ("profile",)
+    oidc_name_claim: Annotated[
+        str, Meta(description="claim that names somebody in records (`by`); `sub` is always unique")
+    ] = "sub"
+    oidc_roles_claim: Annotated[str, Meta(description="claim that lists groups or roles")] = "groups"
+    oidc_roles: Annotated[
+        dict[str, str],
+        Meta(description="values of that claim to roles of Cocket; others count for nothing"),
+    ] = {}
+    oidc_offices_claim: Annotated[
+        str, Meta(description="claim that lists the customs offices of somebody; empty: all offices")
+    ] = ""
+    local_accounts: Annotated[
+        bool, Meta(description="whether accounts of Cocket's own may sign in beside the provider's")
+    ] = True
+
+
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """All settings."""
 
@@ -276,6 +379,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     codes: Codes = Codes()
     gates: Gates = Gates()
     map: Map = Map()
+    access: Access = Access()
 
 
 def load(path: Path | None) -> Settings:

@@ -64,6 +64,14 @@ class Busy(CocketError):
     retry_after_s: int = 1
 
 
+class NotSignedIn(CocketError):
+    """Nobody has signed in, or what was shown is not good any more (HTTP 401)."""
+
+
+class Forbidden(CocketError):
+    """Whoever asks has no right to it (HTTP 403)."""
+
+
 class DataDamaged(CocketError):
     """Stored data does not match its checksum or its schema; nothing was guessed."""
 

@@ -44,6 +44,7 @@ from cocket.web.routes import (
     system,
     transports,
 )
+from cocket.web.sign_in import SignIn
 from cocket.web.stream import Streams
 
 BASE: Final = "/api/v1"
@@ -133,19 +134,15 @@ _HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+_HTTPS_ONLY: Final = "max-age=31536000"
 _NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 
 
-class _Front:
-    """Sets what every answer carries, and takes bodies of observations past the router.
+class _Headers:
+    """Sets what every answer carries. A page that needs more has its own content-security-policy."""
 
-    A page that needs more has its own content-security-policy. The router's way costs half a millisecond a request,
-    as much as reading a thousand rows; the short way calls the same function and answers errors with the same problems.
-    """
-
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -160,12 +157,34 @@ class _Front:
                 headers.setdefault("content-security-policy", _NOTHING)
                 if scope["path"].startswith("/api/"):
                     headers.setdefault("cache-control", "no-store")
+                if scope["scheme"] == "https":
+                    headers.setdefault("strict-transport-security", _HTTPS_ONLY)
             await send(message)
 
-        if scope["path"] == _OBSERVATIONS and scope["method"] == "POST" and not scope["query_string"]:
-            await self._observations(scope, receive, sending)
+        await self._app(scope, receive, sending)
+
+
+class _ShortWay:
+    """Takes bodies of observations past the router.
+
+    The router's way costs half a millisecond a request, as much as reading a thousand rows; the short way calls the same
+    function and answers errors with the same problems.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (
+            scope["type"] == "http"
+            and scope["path"] == _OBSERVATIONS
+            and scope["method"] == "POST"
+            and not scope["query_string"]
+        ):
+            await self._observations(scope, receive, send)
         else:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, send)
 
     async def _observations(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -232,7 +251,10 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
         app.include_router(system.demo_router, prefix=BASE)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     _add_pages(app, service, gateway)
-    app.add_middleware(_Front, service=service)
+    # The last added is the first asked: headers, then who asks, then the short way.
+    app.add_middleware(_ShortWay, service=service)
+    app.add_middleware(SignIn, settings=settings.access)
+    app.add_middleware(_Headers)
     app.router.default = ControlRoom(settings.map.tiles)
     return app
 

@@ -21,8 +21,10 @@ from cocket.core.errors import (
     Conflict,
     DataDamaged,
     Fault,
+    Forbidden,
     Malformed,
     NotFound,
+    NotSignedIn,
     Refused,
     TooLarge,
     Unavailable,
@@ -33,6 +35,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 _STATUS: Final[tuple[tuple[type[CocketError], int], ...]] = (
     (Refused, 422),
     (Malformed, 400),
+    (NotSignedIn, 401),
+    (Forbidden, 403),
     (NotFound, 404),
     (Conflict, 409),
     (TooLarge, 413),
@@ -42,6 +46,10 @@ _STATUS: Final[tuple[tuple[type[CocketError], int], ...]] = (
     (DataDamaged, 500),
     (CocketError, 500),
 )
+
+
+_CHALLENGE: Final = 'Bearer realm="Cocket"'
+"""What a program may show (RFC 6750, 3); a browser signs in at ``/sign-in`` and shows a cookie."""
 
 
 class Problem(BaseModel):
@@ -67,6 +75,8 @@ class ProblemError(BaseModel):
 
 _MEANING: Final = {
     400: "It cannot be read at all.",
+    401: "Nobody has signed in, or what was shown is not good (any more).",
+    403: "Whoever asks has no right to it.",
     404: "Nothing of that name is known.",
     405: "The address does not know this method.",
     408: "The body did not arrive in time.",
@@ -138,6 +148,8 @@ def of_error(error: CocketError) -> Response:
     """The problem that an error of ours is."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     headers = {"Retry-After": str(max(1, error.retry_after_s))} if isinstance(error, Busy) else None
+    if status == 401:
+        headers = {"WWW-Authenticate": _CHALLENGE}
     members = None
     if isinstance(error, Conflict) and error.state:
         members = {"state": error.state, "event": error.event, "allowed": list(error.allowed)}

@@ -12,12 +12,15 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cocket.core.config import Settings
 from cocket.core.errors import BadSetting
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
+from cocket.web import binding
 from cocket.web.app import create_app
+from cocket.web.peer import TlsProtocol
 from cocket.web.stream import Streams
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -76,7 +79,8 @@ def server(
     """A server over a bound socket; ``run(sockets=[sock])`` serves until ``handle_exit`` or a signal."""
     app = create_app(service, settings, gateway, demo=demo)
     options: dict[str, Any] = {
-        "http": "httptools",
+        "http": TlsProtocol if settings.http.tls_clients else HttpToolsProtocol,
+        "proxy_headers": False,  # cocket.web.peer reads them
         "loop": "uvloop" if sys.platform != "win32" else "asyncio",
         "ws": "none",
         "log_level": "warning",
@@ -85,10 +89,12 @@ def server(
         "timeout_keep_alive": 75,
         "timeout_graceful_shutdown": 10,
         "backlog": 2048,
+        **binding.tls_options(settings),
     }
     host, port = sock.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    lines = [f"http://{name}:{port}", *(f"listening {address}" for address in gateway.addresses)]
+    scheme = "https" if settings.http.tls_certificate else "http"
+    lines = [f"{scheme}://{name}:{port}", *(f"listening {address}" for address in gateway.addresses)]
     return _Server(uvicorn.Config(app, **options), app.state.streams, "\n".join(lines))
 
 
@@ -101,9 +107,10 @@ def run(
     doors: Sequence[str] = (),
     demo: bool = False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Prints ``http://HOST:PORT`` as the first line once it listens, then a line for
+    """Serve until SIGINT or SIGTERM, where ``binding.check`` lets it. Prints ``http://HOST:PORT`` (or ``https:``) as the first line once it listens, then a line for
     each door for devices.
     """
+    binding.check(settings, host, demo=demo)
     sock = listening(host, port)
     with Gateway(service, doors) as gateway:
         server(service, settings, sock, gateway, demo=demo).run(sockets=[sock])

@@ -139,7 +139,8 @@ class Detecting:
         run: list[Committed] = []
         for entry in entries:
             if entry.tick_us is None:
-                run.append(entry)
+                if entry.batch is not None:
+                    run.append(entry)
                 continue
             changes += self._observe(run)
             run = []

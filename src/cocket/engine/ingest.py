@@ -72,7 +72,7 @@ class _Empty:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one commit put into the log: an offset, and its rows (None for a tick) with their keys."""
+    """What one commit put into the log: an offset, and its rows with their keys (None for a tick, and where it has no rows)."""
 
     offset: int
     batch: Batch | None
@@ -174,6 +174,7 @@ class Ingest:
     def _write(self, group: list[Waiting]) -> None:
         rows = sum(w.decoded.batch.n + len(w.decoded.rejects) for w in group)
         try:
+            before = self._log.last_offset()
             done, receipts = self._append([w.decoded for w in group])
         except Exception as error:  # noqa: BLE001 - whatever the disk or the database says, the senders are told
             self._seen.rollback()
@@ -181,7 +182,7 @@ class Ingest:
             for waiting in group:
                 waiting.promise.set_exception(failure)
         else:
-            if done.batch is not None and done.batch.n:
+            if done.offset > before:  # what was refused or repeated may make an entry too
                 self._committed(done)
             for waiting, receipt in zip(group, receipts, strict=True):
                 waiting.promise.set_result(receipt)
@@ -225,6 +226,8 @@ class Ingest:
             twice = int(repeated[at : at + body.batch.n].sum())
             receipts.append(Receipt(body.batch.n - twice, twice, body.rejects))
             at += body.batch.n
+        if not self._last.n:
+            return Committed(offset, None, None, None), receipts
         return Committed(offset, self._last, keys[~repeated] if repeated.any() else keys, None), receipts
 
     def _kept(self, batch: Batch, observed: Array, repeated: Array, now: int) -> Batch:

@@ -23,6 +23,7 @@ from cocket.store import tables
 from cocket.store.database import Database
 from cocket.store.history import registered
 from cocket.store.log import Log
+from cocket.store.log_sqlite import SqliteLog
 from cocket.store.parquet import HistoryFile, file_checksum
 from cocket.store.snapshot import page_checksum
 
@@ -82,7 +83,7 @@ def _look(path: Path, *, deep: bool) -> Iterator[Finding]:
             return
         try:
             main_db = Database(main_path, "main", tables.main_metadata, read_only=True)
-            yield from _main(main_db, None if log_db is None else Log(log_db), deep=deep)
+            yield from _main(main_db, None if log_db is None else SqliteLog(log_db), deep=deep)
         except (CocketError, sa.exc.SQLAlchemyError) as error:
             yield Finding("damage", str(main_path), str(error))
     finally:
@@ -105,11 +106,11 @@ def _surroundings(path: Path) -> Iterator[Finding]:
 
 def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:
     # what only grows is read last: the folder may be in use
-    log = Log(db)
+    log = SqliteLog(db)
     first = log.first_offset()
     files, compacted = registered(db, folder)
     stored = sum(f.facts.rows for f in files) + log.rows_after(compacted)
-    booked = Log(db).totals().observations
+    booked = SqliteLog(db).totals().observations
     if first > compacted + 1:
         yield Finding(
             "damage",

@@ -29,6 +29,7 @@ from cocket.store.gates import GateStore
 from cocket.store.guarantees import GuaranteeStore
 from cocket.store.history import History
 from cocket.store.log import Log
+from cocket.store.log_sqlite import SqliteLog
 from cocket.store.reference import Reference
 from cocket.store.stamps import StampStore
 
@@ -55,7 +56,7 @@ class DataFolder:
             self._opened.append(log_db)
             main_db = Database(path / "cocket.sqlite", "main", tables.main_metadata, read_only=read_only)
             self._opened.append(main_db)
-            self.log = Log(log_db)
+            self.log: Log = SqliteLog(log_db)
             self.history = History(path / "history", log_db, self.log, read_only=read_only)
             self.log.follow(self.history.remember)
             self.seen = Seen(self._stored_keys, budget_bytes=seen_bytes)

@@ -1,7 +1,11 @@
-"""Checkpoints: the detectors' state, saved in the same transaction as the alerts and the offset it belongs to."""
+"""Checkpoints: the detectors' state, saved in the same transaction as the alerts and the offset it belongs to.
+
+A snapshot with a damaged page is not used: the state is made anew, from log and history.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +14,10 @@ import msgspec
 
 from cocket.core.alerts import AlertChange
 from cocket.core.config import Detect
-from cocket.store.alerts import AlertEvent
+from cocket.store.alerts import AlertEvent, SnapshotDamaged
 from cocket.store.folder import DataFolder
+
+log = logging.getLogger(__name__)
 
 _PATIENCE = 20.0
 """A checkpoint may take at most a twentieth of the time."""
@@ -28,7 +34,8 @@ class Meta(msgspec.Struct):
 @dataclass(slots=True)
 class Restored:
     """What a start goes on from. Without a checkpoint the log is read from its first entry; ``anew``: that is not
-    the whole story, so every journey is run again from history. ``version`` None: nothing to catch up with.
+    the whole story, so every journey is run again from history. ``version`` None: nothing to catch up with. ``lost``:
+    there was a checkpoint, and why it could not be used.
     """
 
     offset: int
@@ -38,9 +45,11 @@ class Restored:
     devices: bytes | None = None
     untimed: bytes | None = None
     conduct: bytes | None = None
+    aside: bytes | None = None
     tick_us: int | None = None
     dirty: dict[int, str] = field(default_factory=dict)
     anew: bool = False
+    lost: str = ""
 
 
 class Checkpoint:
@@ -51,6 +60,11 @@ class Checkpoint:
         self._settings = settings
         self._rows = 0
         self._saved_at = time.monotonic()
+        self._took = 0.0
+
+    def soon(self) -> None:
+        """The next checkpoint is due at once: what was found is dear."""
+        self._rows += self._settings.checkpoint_rows
         self._took = 0.0
 
     def count(self, rows: int) -> None:
@@ -76,6 +90,7 @@ class Checkpoint:
         devices: bytes,
         untimed: bytes,
         conduct: bytes,
+        aside: bytes,
         tick_us: int | None,
         dirty: Mapping[int, str],
     ) -> list[AlertEvent]:
@@ -92,6 +107,7 @@ class Checkpoint:
                 "devices": devices,
                 "untimed": untimed,
                 "conduct": conduct,
+                "aside": aside,
             },
             applied_version=version,
         )
@@ -102,10 +118,13 @@ class Checkpoint:
 
     def load(self) -> Restored:
         """The last checkpoint, or where to begin without one."""
-        snapshot = self._folder.alerts.load_snapshot()
+        try:
+            snapshot = self._folder.alerts.load_snapshot()
+        except SnapshotDamaged as error:
+            log.warning("%s; the detectors' state is made anew from the log and the history", error)
+            return self._without(str(error))
         if "meta" not in snapshot.pages:
-            first = self._folder.log.first_offset()
-            return Restored(max(0, first - 1), anew=first > 1)
+            return self._without("")
         meta = msgspec.json.decode(snapshot.pages["meta"], type=Meta)
         return Restored(
             offset=snapshot.offset,
@@ -115,6 +134,11 @@ class Checkpoint:
             devices=snapshot.pages["devices"],
             untimed=snapshot.pages["untimed"],
             conduct=snapshot.pages.get("conduct"),
+            aside=snapshot.pages.get("aside"),
             tick_us=meta.tick_us,
             dirty=meta.dirty,
         )
+
+    def _without(self, lost: str) -> Restored:
+        first = self._folder.log.first_offset()
+        return Restored(max(0, first - 1), anew=first > 1, lost=lost)

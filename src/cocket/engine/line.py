@@ -69,7 +69,11 @@ class Lines(Protocol):
 
     @property
     def failure(self) -> str | None:
-        """Why detectors do not run at the moment, in words; None when all is well."""
+        """Why detectors do not run at the moment, or what they had to leave out, in words; None when all is well."""
+        ...
+
+    def try_again(self) -> None:
+        """Let the detectors see again what was set aside because they failed on it."""
         ...
 
     @property
@@ -177,8 +181,12 @@ class Line:
 
     @property
     def failure(self) -> str | None:
-        """Why the detectors do not run at the moment, in words; None when all is well."""
-        return None if self._runner.failure is None else str(self._runner.failure)
+        """Why the detectors do not run at the moment, or what they had to leave out, in words; None when all is well."""
+        return self._runner.failure
+
+    def try_again(self) -> None:
+        """Let the detectors see again what was set aside because they failed on it."""
+        self._runner.try_again()
 
     @property
     def state_bytes(self) -> int:

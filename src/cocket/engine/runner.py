@@ -1,6 +1,8 @@
 """The detector thread: reads the log in the order of its offsets and lets the detectors do what is due first.
 
-After a crash it does the same from the last checkpoint on: recovery is the ordinary way.
+After a crash it does the same from the last checkpoint on: recovery is the ordinary way. So it is when a detector
+raises: what was read then is read again with care, and what is at fault is set aside (``engine.isolating``). The
+thread does not end before it is told to.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from cocket.store.log import Log
 
 _RETRY_S = 1.0
 """Seconds before another try when the disk refuses."""
+
+_LONGEST_RETRY_S = 30.0
+"""Seconds between two tries, after many that failed."""
 
 _FLUSH_S = 1.0
 """Seconds between two writes of mere counts while observations keep coming; at once when none wait."""
@@ -49,10 +54,13 @@ class Runner:
         self._stopping = False
         self._reference_stale = False
         self._taking = False
+        self._recount = False
+        self._try_again = False
+        self._suspect = (0, 0)
         self._flushed_at = 0.0
         self._next_pass = 0.0
         self._next_tick = 0.0
-        self.failure: BaseException | None = None
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="cocket-detector", daemon=True)
         self._begin_at_log()
 
@@ -75,7 +83,7 @@ class Runner:
             self._last_offset = entry.offset
             self._lag += rows
             if skipped:
-                self._lag = self._log.rows_after(self._detecting.offset)
+                self._recount = True
                 self._waiting.clear()
                 self._rows_waiting = 0
                 self._from_log = True
@@ -94,13 +102,27 @@ class Runner:
             self._reference_stale = True
             self._wake.notify()
 
+    def try_again(self) -> None:
+        """Let the detectors see again what was set aside because they failed on it."""
+        with self._wake:
+            self._try_again = True
+            self._wake.notify()
+
+    @property
+    def failure(self) -> str | None:
+        """Why detection stands still, or what it had to leave out, in words; None when all is well."""
+        failure = self._failure
+        if failure is not None:
+            return str(failure) or type(failure).__name__
+        return self._detecting.blocked_for or self._detecting.aside.words or None
+
     @property
     def lag(self) -> int:
         """What is stored and not yet detected: observations, journeys that wait to be run again, and one each for
         declarations to be taken in and counts to be written. 0 means that every alert stands as it will.
         """
         with self._wake:
-            declared = self._reference_stale or self._taking
+            declared = self._reference_stale or self._taking or self._try_again
             return self._lag + self._detecting.to_run_again + declared + self._detecting.counts_stale
 
     @property
@@ -119,26 +141,27 @@ class Runner:
             self._lag = self._log.rows_after(self._detecting.offset)
 
     def _run(self) -> None:
-        ready = True
+        ready, pause = True, _RETRY_S
         while True:
             try:
                 if not ready:
                     self._detecting.recover()
                     self._begin_at_log()
-                    ready, self.failure = True, None
+                    ready = True
                 if not self._turn():
                     self._detecting.save()
                     return
-            except CocketError as error:  # the disk or the database refuses: begin again from the checkpoint
+                self._failure, pause = None, _RETRY_S
+            except (
+                Exception
+            ) as error:  # the disk, the database, or a detector: begin again from the checkpoint
                 log.exception("the detectors had to begin again")
-                ready, self.failure = False, error
+                ready, self._failure = False, error
                 with self._wake:
-                    self._wake.wait_for(lambda: self._stopping, _RETRY_S)
+                    self._wake.wait_for(lambda: self._stopping, pause)
                     if self._stopping:
                         return
-            except BaseException as error:
-                self.failure = error  # ours to mend: said by /health, and the log keeps what comes meanwhile
-                raise
+                pause = min(_LONGEST_RETRY_S, 2 * pause)
 
     def _turn(self) -> bool:
         """One step of whatever is due first; False to end."""
@@ -149,13 +172,19 @@ class Runner:
                 or self._from_log
                 or self._reference_stale
                 or self._stopping
+                or self._try_again
                 or self._detecting.counts_stale
             ):
                 self._wake.wait(self._pause(now))
             stopping, self._taking, self._reference_stale = self._stopping, self._reference_stale, False
-            reading = self._from_log
+            reading, again, self._try_again = self._from_log, self._try_again, False
+            if self._recount:
+                self._lag = self._log.rows_after(self._detecting.offset)
+                self._recount = False
         if stopping:
             return False
+        if again:
+            self._detecting.try_again("it is tried again")
         if self._taking:
             self._detecting.take_changes()
             self._taking = False
@@ -168,7 +197,7 @@ class Runner:
             due = self._detecting.timer_due()
             if due is not None:
                 self._emit_tick(due)
-        if self._detecting.to_run_again and now >= self._next_pass and not self._detecting.behind:
+        if self._detecting.can_run_again and now >= self._next_pass and not self._detecting.behind:
             self._run_again(now)
         if self._detecting.counts_stale and (not entries or now >= self._flushed_at + _FLUSH_S):
             self._flushed_at = now
@@ -178,7 +207,17 @@ class Runner:
         return True
 
     def _step(self, entries: list[Committed]) -> None:
-        self._detecting.step(entries)
+        first, last = self._suspect
+        if first <= entries[0].offset <= last:
+            self._detecting.step_carefully(entries)
+        else:
+            try:
+                self._detecting.step(entries)
+            except (CocketError, OSError, MemoryError):
+                raise
+            except Exception:
+                self._suspect = (entries[0].offset, entries[-1].offset)
+                raise
         with self._wake:
             self._lag -= sum(0 if e.batch is None else e.batch.n for e in entries)
 
@@ -190,13 +229,13 @@ class Runner:
         """
         self._detecting.run_again()
         ended = time.monotonic()
-        left = self._detecting.to_run_again > 0
+        left = self._detecting.can_run_again
         took = ended - began if self._waiting or not left else 0.0
         self._next_pass = ended + (took if left else max(self._settings.rerun_s, took))
 
     def _pause(self, now: float) -> float:
         until = self._next_tick
-        if self._detecting.to_run_again:
+        if self._detecting.can_run_again:
             until = min(until, self._next_pass)
         return max(0.0, until - now)
 
@@ -214,8 +253,12 @@ class Runner:
         return taken
 
     def _read(self) -> list[Committed]:
-        """From the log itself: at start, and after falling behind."""
+        """From the log itself: at start, and after falling behind. Not over the edge of what raised the last time."""
         entries = self._log.read(self._detecting.offset, self._settings.batch_rows)
+        first, last = self._suspect
+        if entries and entries[0].offset <= last:
+            edge = first - 1 if entries[0].offset < first else last
+            entries = [e for e in entries if e.offset <= edge]
         if not entries:
             with self._wake:
                 if self._detecting.offset >= self._last_offset:

@@ -169,8 +169,12 @@ class Service:
 
     @property
     def failure(self) -> str | None:
-        """Why the detectors do not run at the moment, in words; None when all is well."""
+        """Why the detectors do not run at the moment, or what they had to leave out, in words; None when all is well."""
         return self.lines.failure
+
+    def try_again(self) -> None:
+        """Let the detectors see again what was set aside because they failed on it."""
+        self.lines.try_again()
 
     @property
     def lag(self) -> int:

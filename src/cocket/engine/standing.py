@@ -6,7 +6,8 @@ the position, which is that of the first one heard.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 import msgspec
@@ -16,6 +17,8 @@ from cocket.core.alerts import AlertChange
 from cocket.core.batch import Batch
 from cocket.core.ids import alert_id
 from cocket.engine.world import World
+
+_NAMES = tuple(f.name for f in fields(AlertChange) if f.name != "superseded")
 
 
 class Standing:
@@ -85,6 +88,10 @@ class Standing:
     def dump(self) -> bytes:
         """For a checkpoint."""
         return msgspec.json.encode([asdict(c) for c in self._known.values()])
+
+    def load_stored(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """From the stored alerts, where the checkpoint is lost: they stand as they did at the stored offset."""
+        self._known = {row["id"]: AlertChange(**{name: row[name] for name in _NAMES}) for row in rows}
 
     def load(self, page: bytes | None) -> None:
         """From a checkpoint."""

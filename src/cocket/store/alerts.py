@@ -27,6 +27,10 @@ from cocket.store.tables import alert_history, alerts, detection, snapshot_pages
 _CHUNK: Final = 500
 
 
+class SnapshotDamaged(DataDamaged):
+    """A page of the detectors' snapshot does not match its checksum: the state has to be made anew."""
+
+
 class AlertEvent(NamedTuple):
     """One alert, new or changed, as it stands after the change numbered ``seq``."""
 
@@ -143,15 +147,14 @@ class AlertStore:
         return int(self._state.snapshot_offset)
 
     def load_snapshot(self) -> Snapshot:
-        """The last snapshot, each page checked; ``DataDamaged`` names a page that does not match."""
+        """The last snapshot, each page checked; ``SnapshotDamaged`` names a page that does not match."""
         with self._db.read() as connection:
             state = connection.execute(detection.select()).one()
             pages = {}
             for row in connection.execute(snapshot_pages.select()):
                 if page_checksum(row.name, row.body) != row.checksum:
-                    raise DataDamaged(
-                        f"snapshot page {row.name!r} in {self._db.path} does not match its checksum; "
-                        "restore the folder from a copy"
+                    raise SnapshotDamaged(
+                        f"snapshot page {row.name!r} in {self._db.path} does not match its checksum"
                     )
                 pages[row.name] = row.body
         return Snapshot(state.snapshot_offset, state.snapshot_version, pages)
@@ -298,6 +301,12 @@ class AlertStore:
             return [
                 AlertEvent(row["seq"], alert_pages.plain(row)) for row in connection.execute(query).mappings()
             ]
+
+    def standing(self, subject: str) -> list[dict[str, Any]]:
+        """Every alert of a subject that no detector runs again, as it is booked up to ``offset``."""
+        with self._db.read() as connection:
+            found = connection.execute(alerts.select().where(alerts.c.subject == subject))
+            return [alert_pages.plain(row) for row in found.mappings()]
 
     def open_events(self) -> list[AlertEvent]:
         """Every alert that is neither superseded nor closed, as of its latest change."""

@@ -25,6 +25,7 @@ from cocket.store.history import registered
 from cocket.store.log import Log
 from cocket.store.log_sqlite import SqliteLog
 from cocket.store.parquet import HistoryFile, file_checksum
+from cocket.store.quarantine import SET_ASIDE
 from cocket.store.snapshot import page_checksum
 
 _LITTLE_ROOM: Final = 1 << 30
@@ -136,9 +137,22 @@ def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:
     elif stored < booked:
         yield Finding("note", str(db.path), f"{booked - stored} observations of {booked} have expired")
     with db.read() as connection:
-        held = connection.execute(
-            sa.select(sa.func.count()).where(tables.quarantine.c.state == "held")
-        ).scalar_one()
+        waiting = sa.select(sa.func.count()).where(tables.quarantine.c.state == "held")
+        failed = connection.execute(waiting.where(tables.quarantine.c.rule == SET_ASIDE)).scalar_one()
+        held = connection.execute(waiting).scalar_one() - failed
+        last = connection.execute(
+            sa.select(tables.quarantine.c.detail)
+            .where(tables.quarantine.c.rule == SET_ASIDE, tables.quarantine.c.state == "held")
+            .order_by(tables.quarantine.c.id.desc())
+            .limit(1)
+        ).scalar()
+    if failed:
+        yield Finding(
+            "warning",
+            str(db.path),
+            f"the detectors fail on {failed} stored observations or journeys, which are set aside; the last: {last}. "
+            f"Look at GET /quarantine?rule={SET_ASIDE}, report it, and replay one after an update: all are tried again",
+        )
     if held:
         yield Finding("note", str(db.path), f"{held} refused rows wait in the quarantine")
     names = {f.path.name for f in files}

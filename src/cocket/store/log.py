@@ -158,6 +158,14 @@ class Log(Protocol):
         """One refused row with its raw bytes; None if there is none of that number."""
         ...
 
+    def set_aside(self, row: Quarantined) -> None:
+        """Keep a stored row that the detectors fail on, once while it is held; the sums stay."""
+        ...
+
+    def tried_again(self) -> None:
+        """Every row held because the detectors failed on it counts as replayed."""
+        ...
+
     def settle_quarantined(self, row_id: int, state: Literal["replayed", "discarded"]) -> None:
         """Say what became of a refused row. ``NotFound`` if there is none of that number."""
 

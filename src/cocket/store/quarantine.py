@@ -6,11 +6,16 @@ It can be looked at and replayed after a fix; nothing leaves it, a row only beco
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
 
 from cocket.core.errors import Malformed, NotFound
 from cocket.store.database import Database
 from cocket.store.tables import quarantine
+
+SET_ASIDE: Final = "detectors-failed"
+"""The rule of rows that are stored and that the detectors fail on: they stand here besides, and count as observations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,27 @@ class Quarantine:
         with self._db.read() as connection:
             row = connection.execute(quarantine.select().where(quarantine.c.id == row_id)).mappings().first()
         return None if row is None else dict(row)
+
+    def set_aside(self, row: Quarantined) -> None:
+        """Keep a stored row that the detectors fail on. The sums stay: it is booked as an observation already.
+
+        Once more, while the first is held, changes nothing: a crash before the next checkpoint finds the same row again.
+        """
+        there = sa.select(quarantine.c.id).where(
+            quarantine.c.rule == row.rule, quarantine.c.raw == row.raw, quarantine.c.state == "held"
+        )
+        with self._db.write() as connection:
+            if connection.execute(there).first() is None:
+                connection.execute(quarantine.insert(), row.values())
+
+    def tried_again(self) -> None:
+        """Every row held because the detectors failed on it counts as replayed; those that fail again come anew."""
+        with self._db.write() as connection:
+            connection.execute(
+                quarantine.update()
+                .where(quarantine.c.rule == SET_ASIDE, quarantine.c.state == "held")
+                .values(state="replayed")
+            )
 
     def settle_quarantined(self, row_id: int, state: Literal["replayed", "discarded"]) -> None:
         """Say what became of a row. ``NotFound`` if there is none of that number."""

@@ -18,6 +18,7 @@ from cocket.core.errors import Conflict, Fault, NotFound
 from cocket.core.schema import COLUMNS, Kind
 from cocket.observations.readers import read_arrow, read_json, read_ndjson
 from cocket.observations.rules import batch_of, check_row, read_row, reject
+from cocket.store.quarantine import SET_ASIDE
 from cocket.web import answers, models
 from cocket.web.asking import Asked, Cursor, Gate, Limit, NumberPath, Text, known_query
 from cocket.web.bodies import Intake, JsonBody, content_type, json_content, parsed, validated
@@ -229,12 +230,15 @@ async def replay(service: Asked, gateway: Gate, number: NumberPath, body: JsonBo
     """As it is, or put right. If it is taken (or is a duplicate) the quarantined row counts as replayed.
 
     If it breaks a rule again it stays held, and the rule is told; no second quarantined row is made of it. A frame of
-    a device is read anew by its protocol, in the name of the device that sent it.
+    a device is read anew by its protocol, in the name of the device that sent it. A row of the rule `detectors-failed` is
+    stored already: the detectors try all such rows again.
     """
     fixed = validated(Replay, parsed(body) if body.strip() else {}).row
     held = await run_in_threadpool(_held, service, number)
     if held["state"] != "held":
         raise Conflict(f"quarantined row {number} is {held['state']} already")
+    if held["rule"] == SET_ASIDE:
+        return await _try_again(service)
     if held["protocol"] is not None and fixed is None:
         return await _replay_frame(service, gateway, held)
     row = read_row(held["raw"]) if fixed is None else check_row(fixed)
@@ -244,6 +248,12 @@ async def replay(service: Asked, gateway: Gate, number: NumberPath, body: JsonBo
     receipt = await asyncio.wrap_future(service.submit(decoded))
     await run_in_threadpool(service.folder.log.settle_quarantined, number, "replayed")
     return receipt_answer(receipt)
+
+
+async def _try_again(service: Asked) -> Response:
+    """What is stored and was set aside: the detectors see it again, all of it. What fails once more is held anew."""
+    service.try_again()
+    return receipt_answer(Receipt(0, 1, []))
 
 
 async def _replay_frame(service: Asked, gateway: Gate, held: dict[str, Any]) -> Response:

@@ -26,7 +26,8 @@ demo_router = APIRouter(tags=["demo"], dependencies=[Depends(known_query)])
 async def health(request: Request, service: Asked) -> Response:
     """Answers 200 once the server can take observations. In a demo `now` is simulated time.
 
-    `degraded` with its reason means that observations are taken and kept, and the detectors stand still.
+    `degraded` with its reason means that observations are taken and kept, and that the detectors stand still or had to
+    leave something out: journeys whose history is damaged, or observations on which they fail.
     """
     tiles = service.settings.map.tiles or None
     return answers.Json(

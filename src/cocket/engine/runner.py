@@ -177,14 +177,15 @@ class Runner:
             ):
                 self._wake.wait(self._pause(now))
             stopping, self._taking, self._reference_stale = self._stopping, self._reference_stale, False
-            reading, again, self._try_again = self._from_log, self._try_again, False
+            reading = self._from_log
             if self._recount:
                 self._lag = self._log.rows_after(self._detecting.offset)
                 self._recount = False
         if stopping:
             return False
-        if again:
+        if self._try_again:
             self._detecting.try_again("it is tried again")
+            self._try_again = False
         if self._taking:
             self._detecting.take_changes()
             self._taking = False

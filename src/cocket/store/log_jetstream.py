@@ -1,0 +1,744 @@
+"""The log as a stream of NATS JetStream: for several machines, in three copies.
+
+One partition is one stream of one subject; a message is one group commit (``log_message``), and its sequence number is the offset.
+Each message is published with the sequence that must stand before it (``Nats-Expected-Last-Sequence``). This one rule carries
+all of the promises:
+
+- *Order, no gaps.* Message n + 1 is not stored unless n is.
+- *Once.* A message whose answer did not come (time-out, lost connection, the leader gone) is published again, the very same bytes: either
+  it is stored now, or the servers say that something stands in its place; that is read, and is either our own message or another writer's.
+- *Fencing.* Whoever opens the log to write stores a ``claim`` first. So a writer that was only paused, and wakes, is behind by one message
+  at least: its next message is refused, and it raises ``Fenced`` from then on.
+
+Acknowledged is what the servers acknowledged: stored and fsynced by most of the replicas, given ``sync_interval: always`` (``nats_servers``).
+
+A group beyond the servers' ``max_payload`` becomes several messages, rows first, rejects last. If one of them fails the caller is told that the
+group failed; what was stored before it is known to the followers, so that the repeat folds as duplicates. Rejects that were stored, and come
+again, stand in the quarantine twice, as with any log that fails after its commit; the sums count both.
+
+Sums and quarantine are also kept in the SQL database (``totals``, ``quarantine``), booked from the messages: with rejects before ``append``
+returns, else each second, and whatever is missing when the log is opened. Booking moves ``totals.last_offset`` in the same
+transaction, so that nothing is booked twice. A database that is away holds up no append: what is to be booked waits (``booking_failure``).
+
+Source: NATS server 2.15, JetStream API; ADR-31 (direct get in batches).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import nats.errors
+import sqlalchemy as sa
+from nats.aio.client import Client
+
+from cocket.core.batch import Array, Batch
+from cocket.core.errors import BadSetting, CocketError, DataDamaged, Unavailable
+from cocket.store.database import Database
+from cocket.store.log import Entry, Fenced, Follower, Prepared, Totals, prepare
+from cocket.store.log_message import OVERHEAD, Kind, Message, pack_rejects
+from cocket.store.nats_connection import ApiError, NatsConnection
+from cocket.store.quarantine import Quarantine, Quarantined
+from cocket.store.tables import quarantine, totals
+
+_WRONG_LAST: Final = frozenset({10071, 10164})
+_NO_STREAM: Final = 10059
+_NO_MESSAGE: Final = 10037
+_NAME_IN_USE: Final = 10058
+_BOOK_S: Final = 1.0
+_CLAIMS: Final = 10
+_FETCH_BYTES: Final = 16 * 1024 * 1024
+_SUMS: Final = 65_536
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What goes into one message."""
+
+    prepared: Prepared | None = None
+    rejects: tuple[Quarantined, ...] = ()
+    packed: bytes = b""
+    unpacked: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    kind: Kind = "observations"
+    tick_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsure:
+    """A message that was published, and may be stored."""
+
+    message: Message
+    payload: bytes
+    entry: Entry
+    keys: Array | None
+    rejects: tuple[Quarantined, ...]
+
+
+def stream_name(site: str, partition: int) -> str:
+    """The stream of a partition: ``COCKET_site_3``."""
+    return f"COCKET_{site}_{partition}"
+
+
+class JetStreamLog(Quarantine):
+    """``cocket.store.log.Log`` as the stream of ``partition`` at ``site``; sums and quarantine in ``db``.
+
+    Opening it takes it over: the writer before, if there is one, is fenced. ``read_only`` takes nothing over and books nothing;
+    it reads what there is, beside the writer. The stream is made if it is not there, with ``replicas`` copies.
+    ``connection.timeout_s`` bounds each append: then ``Unavailable``, and the next one finds out what became of it.
+    Raises ``Unavailable`` when the servers do not answer, ``BadSetting`` when the stream is not one of ours, ``DataDamaged``
+    when the stream has lost what ``db`` knows of.
+    """
+
+    def __init__(
+        self,
+        connection: NatsConnection,
+        db: Database,
+        *,
+        site: str = "main",
+        partition: int = 0,
+        replicas: int = 3,
+        read_only: bool = False,
+        follow: Follower | None = None,
+    ) -> None:
+        super().__init__(db)
+        if not _NAME.fullmatch(site):
+            raise BadSetting(f"log.site {site!r}: use up to 64 letters, digits, - and _")
+        self.site = site
+        self.partition = partition
+        self.stream = stream_name(site, partition)
+        self.subject = f"cocket.log.{site}.{partition}"
+        self.booking_failure: CocketError | None = None
+        self._connection = connection
+        self._read_only = read_only
+        self._follow = follow
+        self._lock = threading.RLock()
+        self._writer = secrets.token_bytes(16)
+        self._unsure: _Unsure | None = None
+        self._fenced: str | None = None
+        self._received_us = 0
+        self._sums: OrderedDict[int, int] = OrderedDict()
+        self._sums_lock = threading.Lock()
+        self._ahead: tuple[int, deque[tuple[int, bytes]]] = (0, deque())
+        self._ahead_lock = threading.Lock()
+        self._rows_each = 1000.0
+        self._booking = threading.Lock()
+        self._to_book: list[tuple[int, tuple[Quarantined, ...]]] = []
+        self._booked_at = time.monotonic()
+        self._state: tuple[int, Totals] = (0, Totals(0, 0, 0))
+        self._open(replicas)
+
+    # opening
+
+    def _open(self, replicas: int) -> None:
+        if self._read_only:
+            self._info()
+            return
+        self._make_stream(replicas)
+        with self._db.write() as connection:
+            if connection.execute(self._own(totals.select())).first() is None:
+                zero = dict.fromkeys(
+                    ("last_offset", "observations", "duplicates", "rejected", "compacted_offset"), 0
+                )
+                connection.execute(totals.insert().values(id=1 + self.partition, **zero))
+        booked, known = self._booked()
+        for _ in range(_CLAIMS):
+            last, sums = self._newest(known)
+            if last < booked:
+                raise DataDamaged(
+                    f"the stream {self.stream} ends at {last}, but {booked} messages were booked: it lost some; "
+                    "restore it from a copy"
+                )
+            self._state = (last, sums)
+            try:
+                self._write(_Piece(kind="claim"), self._received_us)
+            except Fenced:
+                self._fenced = None  # somebody was quicker: the log is taken over from him
+            else:
+                break
+        else:
+            raise Unavailable(f"others keep writing to the stream {self.stream}; end them first")
+        self._catch_up(booked)
+
+    def _make_stream(self, replicas: int) -> None:
+        wanted = {
+            "name": self.stream,
+            "subjects": [self.subject],
+            "storage": "file",
+            "retention": "limits",
+            "discard": "new",
+            "max_msgs": -1,
+            "max_bytes": -1,
+            "max_age": 0,
+            "max_msg_size": -1,
+            "num_replicas": replicas,
+            "duplicate_window": 100_000_000,
+            "allow_direct": True,
+            "deny_delete": True,
+        }
+        try:
+            try:
+                found = self._connection.api(f"STREAM.INFO.{self.stream}", {})["config"]
+            except ApiError as error:
+                if error.code != _NO_STREAM:
+                    raise
+                try:
+                    found = self._connection.api(f"STREAM.CREATE.{self.stream}", wanted)["config"]
+                except ApiError as clash:
+                    if clash.code != _NAME_IN_USE:  # else made by another meanwhile
+                        raise
+                    found = self._connection.api(f"STREAM.INFO.{self.stream}", {})["config"]
+            kept = ("subjects", "storage", "retention", "discard", "max_msgs", "max_bytes", "max_age")
+            other = [key for key in kept if found.get(key, 0) != wanted[key]]
+            if other:
+                raise BadSetting(
+                    f"the stream {self.stream} is not one of ours: its {', '.join(other)} differ; choose another log.site"
+                )
+            if found["num_replicas"] != replicas:
+                self._connection.api(f"STREAM.UPDATE.{self.stream}", {**found, "num_replicas": replicas})
+        except ApiError as error:
+            raise Unavailable(
+                f"NATS refuses the stream {self.stream} in {replicas} replicas: {error}"
+            ) from error
+
+    def _newest(self, known: Totals) -> tuple[int, Totals]:
+        """The last offset, and the sums up to it."""
+        state = self._info()
+        last = int(state["last_seq"])
+        if last < max(1, int(state["first_seq"])):  # nothing, or all of it trimmed, and booked before that
+            return last, known
+        message = self._at(last)
+        if message is None:
+            raise DataDamaged(
+                f"{self._where(last)} is missing, though it is the last; restore the stream from a copy"
+            )
+        self._received_us = message.received_us
+        return last, message.sums
+
+    # writing
+
+    def follow(self, follow: Follower) -> None:
+        """Set who is told of each new entry."""
+        self._follow = follow
+
+    def append(
+        self,
+        batch: Batch | Prepared | None,
+        *,
+        received_us: int,
+        duplicates: int = 0,
+        rejects: Sequence[Quarantined] = (),
+        keys: Array | None = None,
+    ) -> int:
+        """As ``Log.append``. Rejects or duplicates without observations make an entry without a batch."""
+        prepared = prepare(batch, keys) if isinstance(batch, Batch) else batch
+        with self._lock:
+            self.settle()
+            room = self._connection.run(self._connection.max_payload()) - OVERHEAD
+            for piece in _pieces(prepared, rejects, duplicates, room):
+                self._write(piece, received_us)
+            if rejects or time.monotonic() >= self._booked_at + _BOOK_S:
+                self._book_or_wait()
+            return self._state[0]
+
+    def append_tick(self, tick_us: int) -> int:
+        """As ``Log.append_tick``."""
+        with self._lock:
+            self.settle()
+            self._write(_Piece(kind="tick", tick_us=tick_us), tick_us)
+            if time.monotonic() >= self._booked_at + _BOOK_S:
+                self._book_or_wait()
+            return self._state[0]
+
+    def settle(self) -> None:
+        """As ``Log.settle``: publishes again what is unsure, so that it stands there once, or says ``Fenced``."""
+        with self._lock:
+            if self._fenced is not None:
+                raise Fenced(self._fenced)
+            if self._unsure is not None:
+                self._finish(self._unsure)
+
+    def _write(self, piece: _Piece, received_us: int) -> None:
+        if self._read_only:
+            raise Unavailable(f"the log {self.stream} was opened for reading only")
+        last, sums = self._state
+        prepared = piece.prepared
+        n = 0 if prepared is None else prepared.batch.n
+        message = Message(
+            offset=last + 1,
+            kind=piece.kind,
+            writer=self._writer,
+            received_us=received_us,
+            tick_us=piece.tick_us,
+            n=n,
+            rejected=piece.rejected,
+            duplicates=piece.duplicates,
+            size=0 if prepared is None else prepared.size,
+            rejects_size=piece.unpacked,
+            sums=Totals(
+                sums.observations + n, sums.duplicates + piece.duplicates, sums.rejected + piece.rejected
+            ),
+            rejects=piece.packed,
+            blob=b"" if prepared is None else prepared.blob,
+        )
+        tick = piece.kind == "tick"
+        entry = Entry(
+            last + 1,
+            "tick" if tick else "observations",
+            None if prepared is None else prepared.batch,
+            piece.tick_us if tick else None,
+            received_us,
+            n,
+        )
+        keys = None if prepared is None else prepared.keys
+        self._unsure = _Unsure(message, message.to_bytes(), entry, keys, piece.rejects)
+        self._finish(self._unsure)
+
+    def _finish(self, unsure: _Unsure) -> None:
+        """Publish until it is known to stand in the stream; then it counts."""
+        try:
+            self._connection.run(self._store(unsure.message.offset, unsure.payload))
+        except Fenced as error:
+            self._unsure, self._fenced = None, error.detail
+            raise
+        self._unsure = None
+        self._received_us = unsure.message.received_us
+        self._state = (unsure.message.offset, unsure.message.sums)
+        self._remember(unsure.message)
+        if unsure.rejects:
+            self._to_book.append((unsure.message.offset, unsure.rejects))
+        if self._follow is not None:
+            self._follow(unsure.entry, unsure.keys)
+
+    async def _store(self, offset: int, payload: bytes) -> None:
+        headers = {"Nats-Expected-Last-Sequence": str(offset - 1), "Nats-Expected-Stream": self.stream}
+        end = time.monotonic() + self._connection.timeout_s
+
+        async def attempt(client: Client, seconds: float) -> bool:
+            said = await client.request(self.subject, payload, timeout=seconds, headers=headers)
+            answer = json.loads(said.data)
+            refused = answer.get("error")
+            if refused is None:
+                if answer["seq"] != offset:
+                    raise DataDamaged(f"the stream {self.stream} stored message {offset} as {answer['seq']}")
+                return True
+            if refused.get("err_code") in _WRONG_LAST:
+                return False
+            if refused["code"] == 503:
+                raise nats.errors.NoRespondersError
+            raise ApiError(refused.get("err_code", refused["code"]), refused.get("description", ""))
+
+        while True:
+            try:
+                if await self._connection.persist(attempt, f"store message {offset} of {self.stream}"):
+                    return
+            except ApiError as error:
+                raise Unavailable(f"NATS refuses to store into the stream {self.stream}: {error}") from error
+            if await self._is_there(offset, payload):
+                return
+            if time.monotonic() > end:
+                raise Unavailable(
+                    f"NATS at {self._connection.address} holds message {offset} of {self.stream} in suspense "
+                    f"for {self._connection.timeout_s:g} s"
+                )
+            await self._connection.pause()
+
+    async def _is_there(self, offset: int, payload: bytes) -> bool:
+        """Whether our message stands at ``offset``; False while nothing does. ``Fenced`` if another's does."""
+        found = await self._leader_gives(offset)
+        if found == payload:
+            return True
+        state = (await self._connection.call(f"STREAM.INFO.{self.stream}", {}))["state"]
+        last = int(state["last_seq"])
+        if found is not None or last >= offset:
+            raise Fenced(
+                f"another writer has taken over the log {self.stream} (message {offset} is not ours); "
+                "nothing was written, and this process will not write to it any more"
+            )
+        if last < offset - 1:
+            raise DataDamaged(
+                f"the stream {self.stream} ends at {last}, but message {offset - 1} was acknowledged: the servers lost some; "
+                "restore it from a copy"
+            )
+        return False
+
+    async def _leader_gives(self, offset: int) -> bytes | None:
+        """A message as the stream's leader has it; None if it has none there."""
+        try:
+            answer = await self._connection.call(f"STREAM.MSG.GET.{self.stream}", {"seq": offset})
+        except ApiError as error:
+            if error.code != _NO_MESSAGE:
+                raise Unavailable(f"NATS does not give message {offset} of {self.stream}: {error}") from error
+            return None
+        return base64.b64decode(answer["message"].get("data", ""))
+
+    # booking
+
+    def _own(self, query: Any) -> Any:
+        return query.where(totals.c.id == 1 + self.partition)
+
+    def _booked(self) -> tuple[int, Totals]:
+        with self._db.read() as connection:
+            row = connection.execute(self._own(totals.select())).first()
+        if row is None:
+            return 0, Totals(0, 0, 0)
+        return row.last_offset, Totals(row.observations, row.duplicates, row.rejected)
+
+    def book(self) -> None:
+        """Write sums and quarantine into the database, as far as the log has come. Repeating it changes nothing."""
+        with self._lock:
+            (last, sums), waiting = self._state, self._to_book
+            self._to_book = []
+        try:
+            self._book(last, sums, waiting)
+        except BaseException:
+            with self._lock:
+                self._to_book = waiting + self._to_book
+            raise
+        self._booked_at, self.booking_failure = time.monotonic(), None
+
+    def _book_or_wait(self) -> None:
+        try:
+            self.book()
+        except (CocketError, sa.exc.SQLAlchemyError) as error:
+            # the log has them, and is what was promised; the database is told later
+            self._booked_at = time.monotonic()
+            if self.booking_failure is None:
+                _log.warning(
+                    "sums and quarantine of %s could not be booked, and wait: %s", self.stream, error
+                )
+            detail = f"sums and quarantine of the log {self.stream} wait for the database ({error})"
+            self.booking_failure = Unavailable(detail)
+
+    def _book(self, last: int, sums: Totals, rejects: Sequence[tuple[int, Sequence[Quarantined]]]) -> None:
+        with self._booking, self._db.write() as connection:
+            booked = connection.execute(
+                self._own(sa.select(totals.c.last_offset)).with_for_update()
+            ).scalar_one()
+            if booked >= last:
+                return
+            rows = [q.values() for offset, some in rejects if offset > booked for q in some]
+            if rows:
+                connection.execute(quarantine.insert(), rows)
+            connection.execute(
+                self._own(totals.update()).values(
+                    last_offset=last,
+                    observations=sums.observations,
+                    duplicates=sums.duplicates,
+                    rejected=sums.rejected,
+                )
+            )
+
+    def _catch_up(self, booked: int) -> None:
+        """Book what a writer before did not come to."""
+        last = self._state[0]
+        at = booked
+        part: Quarantined | None = None
+        rejects: list[tuple[int, list[Quarantined]]] = []
+        while at < last:
+            fetched = self._fetch(at + 1, 256)
+            if not fetched or fetched[0][0] != at + 1:
+                raise DataDamaged(
+                    f"messages from {at + 1} on are missing in the stream {self.stream}, and were not booked; "
+                    "restore it from a copy"
+                )
+            for offset, payload in fetched:
+                message = self._checked(offset, payload)
+                some = message.quarantined()
+                if some and part is not None and replace(some[0], raw=b"") == replace(part, raw=b""):
+                    some[0] = replace(part, raw=part.raw + some[0].raw)
+                part = None
+                if (
+                    some and not message.rejected
+                ):  # of one that is too long for a message; the last part counts
+                    part = some[0]
+                elif some:
+                    rejects.append((offset, some))
+                at = offset
+            if part is None:
+                self._book(at, message.sums, rejects)
+                rejects = []
+
+    # reading
+
+    def read(self, after: int, max_rows: int = 20_000) -> list[Entry]:
+        """As ``Log.read``; a message that one replica gives damaged is taken from another, if one has it whole."""
+        found: list[Entry] = []
+        rows, wanted = 0, after + 1
+        ahead = self._taken_ahead(wanted)
+        while rows < max_rows and len(found) < max_rows:
+            if not ahead:
+                batch = int((max_rows - rows) / self._rows_each) + 1
+                ahead = self._fetch(wanted, min(batch, 1024))
+                if not ahead:
+                    break
+            offset, payload = ahead.popleft()
+            message = self._checked(offset, payload)
+            if message.n:
+                self._rows_each = 0.9 * self._rows_each + 0.1 * message.n
+            self._remember(message)
+            found.append(message.entry(self._where(offset)))
+            rows += message.n
+            wanted = offset + 1
+        with self._ahead_lock:
+            self._ahead = (wanted, ahead)
+        return found
+
+    def _taken_ahead(self, wanted: int) -> deque[tuple[int, bytes]]:
+        """What an earlier reading fetched from ``wanted`` on, and did not use."""
+        with self._ahead_lock:
+            (start, ahead), self._ahead = self._ahead, (0, deque())
+        return ahead if start == wanted else deque()
+
+    def _fetch(self, wanted: int, batch: int) -> deque[tuple[int, bytes]]:
+        """Messages from ``wanted`` on (from the first one, if that was trimmed), without a gap; empty at the end."""
+        if not self._read_only and wanted > self._state[0]:
+            return deque()
+        answer = self._connection.run(
+            self._connection.gather(
+                f"$JS.API.DIRECT.GET.{self.stream}",
+                {"seq": wanted, "batch": batch, "max_bytes": _FETCH_BYTES},
+            )
+        )
+        found: deque[tuple[int, bytes]] = deque()
+        for message in answer:
+            offset = int((message.headers or {})["Nats-Sequence"])
+            if offset != wanted + len(found):
+                break
+            found.append((offset, message.data))
+        return found or self._fetch_hard(wanted)
+
+    def _fetch_hard(self, wanted: int) -> deque[tuple[int, bytes]]:
+        """The one who was asked has not got it: it was trimmed, or it lags, or it lost it; the leader knows."""
+        state = self._info()
+        first, last = int(state["first_seq"]), int(state["last_seq"])
+        offset = max(wanted, first)
+        if offset > last:
+            return deque()
+        payload = self._connection.run(self._leader_gives(offset)) or self._another_gives(offset)
+        if payload is None:
+            raise DataDamaged(f"{self._where(offset)} is missing; restore the stream from a copy")
+        return deque([(offset, payload)])
+
+    def _another_gives(self, offset: int) -> bytes | None:
+        """A message as any replica has it; each request goes to one of them by chance."""
+        for _ in range(12):
+            try:
+                answer = self._connection.run(
+                    self._connection.gather(f"$JS.API.DIRECT.GET.{self.stream}", {"seq": offset, "batch": 1})
+                )
+            except ApiError:
+                continue
+            for message in answer:
+                if int((message.headers or {})["Nats-Sequence"]) == offset and self._sound(
+                    offset, message.data
+                ):
+                    return bytes(message.data)
+        return None
+
+    def _sound(self, offset: int, payload: bytes) -> bool:
+        try:
+            Message.from_bytes(offset, payload, "")
+        except DataDamaged:
+            return False
+        return True
+
+    def _checked(self, offset: int, payload: bytes) -> Message:
+        """The message, if anybody has it whole. ``DataDamaged`` names it if nobody has."""
+        where = self._where(offset)
+        try:
+            return Message.from_bytes(offset, payload, where)
+        except DataDamaged:
+            again = self._connection.run(self._leader_gives(offset))
+            if again is None or not self._sound(offset, again):
+                again = self._another_gives(offset)
+            if again is None:
+                raise
+            _log.warning("%s came damaged from one server, and whole from another", where)
+            return Message.from_bytes(offset, again, where)
+
+    def _at(self, offset: int) -> Message | None:
+        """The message at ``offset``, None if there is none."""
+        payload = self._connection.run(self._leader_gives(offset)) or self._another_gives(offset)
+        return None if payload is None else self._checked(offset, payload)
+
+    def _where(self, offset: int) -> str:
+        return f"log entry at offset {offset} in the stream {self.stream}"
+
+    def _info(self) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = self._connection.api(f"STREAM.INFO.{self.stream}", {})["state"]
+        except ApiError as error:
+            raise Unavailable(
+                f"NATS at {self._connection.address} has no stream {self.stream}: {error}"
+            ) from error
+        return state
+
+    def last_offset(self) -> int:
+        """As ``Log.last_offset``; with ``read_only``, the servers are asked."""
+        return int(self._info()["last_seq"]) if self._read_only else self._state[0]
+
+    def first_offset(self) -> int:
+        """As ``Log.first_offset``; the servers are asked."""
+        return max(1, int(self._info()["first_seq"]))
+
+    def rows_after(self, offset: int) -> int:
+        """As ``Log.rows_after``: the difference of two sums, most often from memory."""
+        last, sums = self._latest()
+        if offset >= last:
+            return 0
+        with self._sums_lock:
+            upto = self._sums.get(offset)
+        if upto is None:
+            first = self.first_offset()
+            if first > last:
+                return 0
+            message = self._at(max(offset, first))
+            if message is None:  # trimmed meanwhile
+                return self.rows_after(offset)
+            upto = message.sums.observations - (message.n if offset < first else 0)
+        return sums.observations - upto
+
+    def _latest(self) -> tuple[int, Totals]:
+        if not self._read_only:
+            return self._state
+        return self._newest(self._booked()[1])
+
+    def totals(self) -> Totals:
+        """As ``Log.totals``."""
+        return self._latest()[1]
+
+    def _remember(self, message: Message) -> None:
+        with self._sums_lock:
+            self._sums[message.offset] = message.sums.observations
+            while len(self._sums) > _SUMS:
+                self._sums.popitem(last=False)
+
+    # care
+
+    def trim(self, upto: int) -> None:
+        """As ``Log.trim``. What is forgotten was booked before."""
+        with self._db.read() as connection:
+            compacted = connection.execute(self._own(sa.select(totals.c.compacted_offset))).scalar_one()
+        if upto > compacted:
+            raise ValueError(
+                f"history holds the log up to {compacted}; trimming to {upto} would lose the rest"
+            )
+        upto = min(upto, self._state[0])
+        self.book()
+        if upto < 1:
+            return
+        try:
+            self._connection.api(f"STREAM.PURGE.{self.stream}", {"seq": upto + 1})
+        except ApiError as error:
+            raise Unavailable(f"NATS does not trim the stream {self.stream}: {error}") from error
+
+    def damage(self) -> list[str]:
+        """As ``Log.damage``. What no server gives whole, or at all, is named."""
+        compacted = 0
+        with self._db.read() as connection:
+            compacted = connection.execute(self._own(sa.select(totals.c.compacted_offset))).scalar() or 0
+        state = self._info()
+        first, last = max(1, int(state["first_seq"])), int(state["last_seq"])
+        found = []
+        if first > compacted + 1:
+            found.append(
+                f"log entries {compacted + 1} to {first - 1} are missing in the stream {self.stream}"
+            )
+        found.extend(self._damage(first, last))
+        known = self._booked()[0] if self._read_only else max(self._state[0], self._booked()[0])
+        if last < known:
+            found.append(f"log entries {last + 1} to {known} are missing in the stream {self.stream}")
+        return found
+
+    def _damage(self, first: int, last: int) -> Iterator[str]:
+        at = first
+        while at <= last:
+            try:
+                fetched = self._fetch(at, 256)
+            except DataDamaged as error:
+                yield error.detail
+                at += 1
+                continue
+            if not fetched:
+                return
+            for offset, payload in fetched:
+                try:
+                    self._checked(offset, payload).entry(self._where(offset))
+                except DataDamaged as error:
+                    yield error.detail
+                at = offset + 1
+
+    def close(self) -> None:
+        """Book what waits. What was acknowledged is safe without this; the connection is the caller's."""
+        if not self._read_only and self._fenced is None:
+            self.book()
+
+
+def _pieces(
+    prepared: Prepared | None, rejects: Sequence[Quarantined], duplicates: int, room: int
+) -> list[_Piece]:
+    """A group as messages of at most ``room`` bytes: rows first, rejects last; one message if it fits."""
+    rows = [] if prepared is None or not prepared.batch.n else _split(prepared, room)
+    refused = list(_split_rejects(tuple(rejects), room)) if rejects else []
+    pieces = [_Piece(prepared=part) for part in rows]
+    if len(rows) == len(refused) == 1 and rows[0].blob.size + len(refused[0].packed) <= room:
+        pieces = [replace(refused[0], prepared=rows[0])]
+    else:
+        pieces += refused
+    if duplicates and not pieces:
+        pieces = [_Piece()]
+    if pieces:
+        pieces[-1] = replace(pieces[-1], duplicates=duplicates)
+    return pieces
+
+
+def _split(prepared: Prepared, room: int) -> list[Prepared]:
+    if prepared.blob.size <= room:
+        return [prepared]
+    n = prepared.batch.n
+    if n == 1:
+        raise BadSetting(
+            f"one observation does not fit into the NATS servers' max_payload ({room} bytes): raise it"
+        )
+    halves = (slice(0, n // 2), slice(n // 2, n))
+    return [
+        part
+        for rows in halves
+        for part in _split(
+            prepare(prepared.batch.take(rows), None if prepared.keys is None else prepared.keys[rows]), room
+        )
+    ]
+
+
+def _split_rejects(rejects: tuple[Quarantined, ...], room: int) -> Iterator[_Piece]:
+    packed, unpacked = pack_rejects(rejects)
+    if len(packed) <= room:
+        yield _Piece(rejects=rejects, packed=packed, unpacked=unpacked, rejected=len(rejects))
+    elif len(rejects) > 1:
+        middle = len(rejects) // 2
+        yield from _split_rejects(rejects[:middle], room)
+        yield from _split_rejects(rejects[middle:], room)
+    else:  # one row, longer than a message: its bytes come in parts, and it counts, and is booked, with the last
+        whole, size = rejects[0], room // 2
+        cuts = range(0, len(whole.raw), size)
+        for at in cuts:
+            part = replace(whole, raw=whole.raw[at : at + size])
+            packed, unpacked = pack_rejects((part,))
+            last = at + size >= len(whole.raw)
+            yield _Piece(
+                rejects=rejects if last else (), packed=packed, unpacked=unpacked, rejected=int(last)
+            )

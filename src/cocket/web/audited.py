@@ -1,0 +1,218 @@
+"""What goes into the audit, and when: around every route of the API.
+
+A change is recorded as begun before it is let through, on the disk, and its outcome after it, before long: who is killed
+between the two has left the first. A read of personal data is recorded with its answer, on the disk before the answer leaves. Where
+the audit cannot be written, nothing is changed and nothing personal told (503).
+
+Not recorded is what devices say (observations, frames, phones' positions): it is in the log with its source, is nobody's doing,
+and comes a million times as often. A stranger's refusals are the sign-in's to count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+from hashlib import sha256
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cocket.core.errors import CocketError
+from cocket.core.principal import UNSIGNED, Principal
+from cocket.engine.service import Service
+from cocket.store.audit import Entry
+from cocket.web import problems
+
+BASE: Final = "/api/v1"
+_READS: Final = ("GET", "HEAD")
+_BODY_BYTES: Final = 65_536
+"""Bodies up to this size are looked at for who is said to do it."""
+
+_SAID_BY_DEVICES: Final = frozenset(
+    {
+        ("POST", "/observations"),
+        ("POST", "/frames/{protocol}"),
+        ("GET", "/frames/{protocol}"),
+        ("POST", "/transports/{id}/positions"),
+    }
+)
+_IMPERSONAL: Final = frozenset(
+    {
+        "zones", "corridors", "offices", "protocols", "gateway", "kpis", "seal-stock", "keys", "stamps", "health",
+        "stats", "metrics", "rules", "demo", "retention",
+    }
+)  # fmt: skip
+"""First words of addresses that tell of nobody."""
+_NAMES: Final = frozenset({"mrn", "device_id", "equipment_id", "gate", "plate", "id", "kind", "holder", "code", "unit"})
+"""Query parameters that say what is asked for, not how much of it."""
+_TOLD_BY_HASH: Final = frozenset({"token", "plate", "name", "phone", "eori", "email", "text"})
+"""What must not stand in the audit in clear: a secret, or what names a person. Its SHA-256 does."""
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def is_personal(method: str, path: str) -> bool:
+    """Whether the route ``path`` (a template, without the base) tells of people."""
+    if method not in _READS or (method, path) in _SAID_BY_DEVICES:
+        return False
+    return path == "/gates/{gate}/arrivals" or path.split("/")[1] not in {*_IMPERSONAL, "gates"}
+
+
+def is_change(method: str, path: str) -> bool:
+    """Whether the route changes something that people answer for."""
+    return method not in {*_READS, "OPTIONS"} and (method, path) not in _SAID_BY_DEVICES
+
+
+def told_by_hash(name: str, value: str) -> str:
+    """How a secret or a person's name stands in the audit: ``plate:`` and 16 digits of its SHA-256, for finding it again."""
+    return f"{name}:{sha256(value.encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+class Audited:
+    """Between sign-in, which says who asks (``request.state.principal``), and the routes."""
+
+    def __init__(self, app: ASGIApp, service: Service, routes: list[BaseRoute]) -> None:
+        self._app = app
+        self._auditing = service.auditing
+        self._clock = service.clock
+        self._all_reads = service.settings.audit.reads == "all"
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let it through with what it leaves behind."""
+        if scope["type"] != "http" or not scope["path"].startswith(BASE):
+            await self._app(scope, receive, send)
+            return
+        found = self._route(scope)
+        who: Principal = scope.get("state", {}).get("principal", UNSIGNED)
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        route, params = found
+        method, path = scope["method"], route.path.removeprefix(BASE)
+        entry = _Recorder(self, scope, who, route, params)
+        if is_change(method, path):
+            await entry.change(receive, send)
+        elif is_personal(method, path) and (self._all_reads or who is not UNSIGNED):
+            await entry.read(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _route(self, scope: Scope) -> tuple[Route, dict[str, Any]] | None:
+        if (scope["method"], scope["path"].removeprefix(BASE)) in _SAID_BY_DEVICES:
+            return None
+        for route in self._routes:
+            if isinstance(route, Route):
+                match, child = route.matches(scope)
+                if match is Match.FULL:
+                    return route, child["path_params"]
+        return None
+
+
+class _Recorder:
+    """The entries of one request."""
+
+    def __init__(
+        self, door: Audited, scope: Scope, who: Principal, route: Route, params: dict[str, Any]
+    ) -> None:
+        self._door = door
+        self._scope = scope
+        self._who = who
+        self._route = route
+        headers = {k: v for k, v in scope["headers"] if k in {b"x-request-id", b"x-purpose", b"content-type"}}
+        self._purpose = _plain(headers.get(b"x-purpose"))
+        self._is_json = headers.get(b"content-type", b"").partition(b";")[0].endswith(b"json")
+        given = _plain(headers.get(b"x-request-id")) or ""
+        state = scope.setdefault("state", {})
+        self._request_id = state.setdefault(
+            "request_id", given if _ID.fullmatch(given) else secrets.token_hex(8)
+        )
+        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+        self._said_by = query.get("by", "")[:128] or None
+        self._subject = {
+            name: told_by_hash(name, str(value)) if name in _TOLD_BY_HASH else str(value)[:128]
+            for name, value in {**query, **params}.items()
+            if name in params or name in _NAMES or name in _TOLD_BY_HASH
+        }
+        self._body = bytearray()
+
+    def _entry(self, status: int | None) -> Entry:
+        return Entry(
+            at_us=self._door._clock.now_us(),
+            who=self._who.id,
+            kind=self._who.kind,
+            roles=tuple(sorted(self._who.roles)),
+            said_by=self._said_by or self._body_by(),
+            action=self._route.name,
+            method=self._scope["method"],
+            route=self._route.path,
+            subject=self._subject,
+            purpose=self._purpose,
+            status=status,
+            request_id=self._request_id,
+        )
+
+    def _body_by(self) -> str | None:
+        try:
+            given = json.loads(self._body) if self._body else None
+        except (ValueError, RecursionError):
+            return None  # the route says what is wrong with it
+        by = given.get("by") if isinstance(given, dict) else None
+        return by[:128] if isinstance(by, str) else None
+
+    async def change(self, receive: Receive, send: Send) -> None:
+        """Begun, on the disk; then the change; then its outcome."""
+        status: int | None = None
+
+        async def receiving() -> Message:
+            message = await receive()
+            if self._is_json and message["type"] == "http.request" and len(self._body) < _BODY_BYTES:
+                self._body += message.get("body", b"")[:_BODY_BYTES]
+            return message
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._door._auditing.submit(self._entry(status))
+            await send(message)
+
+        if not await self._durable(None, receive, send):
+            return
+        try:
+            await self._door._app(self._scope, receiving, sending)
+        except Exception:
+            if status is None:
+                self._door._auditing.submit(self._entry(500))
+            raise
+
+    async def read(self, receive: Receive, send: Send) -> None:
+        """The answer waits until it is recorded that it is given."""
+        refused = False
+
+        async def sending(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start":
+                refused = not await self._durable(message["status"], receive, send)
+            if not refused:
+                await send(message)
+
+        await self._door._app(self._scope, receive, sending)
+
+    async def _durable(self, status: int | None, receive: Receive, send: Send) -> bool:
+        """Record and wait for the disk; False when that cannot be, which was answered."""
+        try:
+            await asyncio.wrap_future(self._door._auditing.submit(self._entry(status)))
+        except CocketError as error:
+            await problems.of_error(error)(self._scope, receive, send)
+            return False
+        return True
+
+
+def _plain(raw: bytes | None) -> str | None:
+    """A header as text, if it is printable and no longer than 200 characters."""
+    text = "" if raw is None else raw.decode("latin-1").strip()
+    return text if text and len(text) <= 200 and text.isprintable() else None

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cocket import __version__, cli_codes, cli_devices, cli_packs, cli_scenarios
+from cocket import __version__, cli_codes, cli_devices, cli_packs, cli_privacy, cli_scenarios
 from cocket.core.errors import BadSetting, CocketError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_devices.add(commands)
     cli_codes.add(commands)
     cli_packs.add(commands)
+    cli_privacy.add(commands)
     cli_scenarios.add(commands)
     for name, run, text in (
         ("doctor", _doctor, "check a data folder and say in words what is wrong and what to do"),

@@ -266,6 +266,18 @@ class Gates(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ] = 90
 
 
+class Audit(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Who read personal data and who changed what. Changes are always recorded."""
+
+    reads: Annotated[
+        Literal["signed-in", "all"],
+        Meta(
+            description="which reads of personal data are recorded: of everybody who is `signed-in` (also by token or "
+            "certificate), or `all`, also where nobody signs in and the entry can name nobody"
+        ),
+    ] = "signed-in"
+
+
 class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The control room's map."""
 
@@ -378,6 +390,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     customs: Customs = Customs()
     codes: Codes = Codes()
     gates: Gates = Gates()
+    audit: Audit = Audit()
     map: Map = Map()
     access: Access = Access()
 

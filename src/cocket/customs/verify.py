@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from cocket.core.errors import CocketError, ImpossibleTransition
 from cocket.customs.transit.recording import MACHINES, fold
 from cocket.store import tables
+from cocket.store.audit import AuditStore
 from cocket.store.customs_documents import DocumentStore
 from cocket.store.database import Database
 from cocket.store.doctor import Finding
@@ -44,6 +45,7 @@ def _wrong(db: Database) -> Iterator[str]:
         yield from _states(connection, subjects)
         yield from _ledgers(connection, subjects)
     yield from _bytes(db)
+    yield from AuditStore(db).check().wrong
 
 
 def _subjects(connection: sa.Connection) -> Iterator[Subject]:

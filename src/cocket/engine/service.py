@@ -21,6 +21,7 @@ from cocket.customs.codes.stamps import StampDesk
 from cocket.customs.file import CustomsFile
 from cocket.customs.reference import ReferenceDesk
 from cocket.engine.acquitting import Acquittal
+from cocket.engine.auditing import Auditing
 from cocket.engine.clean_trip import CleanTrips
 from cocket.engine.customs_clock import CustomsClock, SelfTest
 from cocket.engine.gatehouse import Gatehouse
@@ -43,6 +44,7 @@ class Service:
         self.clock = clock
         self.settings = settings
         self.hub = Hub()
+        self.auditing = Auditing(folder.audit)
         self.reference = ReferenceDesk(folder.reference, clock)
         self.keys = KeyRing(folder.path / "keys", clock)
         self.codes = CodeDesk(folder.codes, self.keys, clock, settings.codes.valid_days)
@@ -84,11 +86,13 @@ class Service:
     def _start(self) -> None:
         self.lines.start()
         self._customs_clock.start()
+        self.auditing.start()
 
     def close(self) -> None:
         """Write what waits, save a checkpoint, let go of the folder."""
         self._customs_clock.stop()
         self.lines.stop()
+        self.auditing.stop()
         self.folder.close()
 
     def __enter__(self) -> Self:

@@ -300,7 +300,9 @@ def read_shown(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
                 "hash": bytes.fromhex(said["hash"]),
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataDamaged(f"line {number} is no entry of an audit ({type(error).__name__}: {error})") from error
+            raise DataDamaged(
+                f"line {number} is no entry of an audit ({type(error).__name__}: {error})"
+            ) from error
 
 
 def noted_hash(text: str) -> bytes:

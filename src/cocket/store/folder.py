@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from cocket.core.batch import Array
 from cocket.store import tables
 from cocket.store.alerts import AlertStore
+from cocket.store.audit import AuditStore
 from cocket.store.codes import CodeStore
 from cocket.store.commands import CommandStore
 from cocket.store.customs_documents import DocumentStore
@@ -69,6 +70,7 @@ class DataFolder:
             self.codes = CodeStore(main_db)
             self.stamps = StampStore(main_db)
             self.gates = GateStore(main_db)
+            self.audit = AuditStore(main_db)
         except BaseException:
             self.close()
             raise

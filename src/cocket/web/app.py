@@ -22,10 +22,12 @@ from cocket.customs import shapes
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
 from cocket.web import docs_page, metrics, models, models_file, models_gates, problems
+from cocket.web.audited import Audited
 from cocket.web.bodies import Intake
 from cocket.web.control_room import ControlRoom
 from cocket.web.routes import (
     alerts,
+    audit,
     cases,
     clean_trip,
     codes,
@@ -86,6 +88,7 @@ _TAGS: Final = (
     ("alerts", "What the machine found, and what people did about it."),
     ("rules", "Thresholds, and who changed them."),
     ("changes", "Who changed what reference data."),
+    ("audit", "Who read personal data, and who changed what."),
     ("live", "Server-sent events."),
     ("system", "Health and figures."),
     ("demo", "Only while the server runs a demo."),
@@ -242,6 +245,7 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
         transports,
         cases,
         alerts,
+        audit,
         live,
         system,
     ]
@@ -251,7 +255,8 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
         app.include_router(system.demo_router, prefix=BASE)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     _add_pages(app, service, gateway)
-    # The last added is the first asked: headers, then who asks, then the short way.
+    # The last added is the first asked: headers, then who asks, then the short way, then what is recorded.
+    app.add_middleware(Audited, service=service)
     app.add_middleware(_ShortWay, service=service)
     app.add_middleware(SignIn, settings=settings.access)
     app.add_middleware(_Headers)

@@ -15,10 +15,9 @@ import json
 import re
 import secrets
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
-from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cocket.core.errors import CocketError
@@ -26,44 +25,31 @@ from cocket.core.principal import UNSIGNED, Principal
 from cocket.engine.service import Service
 from cocket.store.audit import Entry
 from cocket.web import problems
+from cocket.web.rights.table import Lookup, Right, named
 
 BASE: Final = "/api/v1"
-_READS: Final = ("GET", "HEAD")
+_READS: Final = ("GET", "HEAD", "OPTIONS")
 _BODY_BYTES: Final = 65_536
 """Bodies up to this size are looked at for who is said to do it."""
 
-_SAID_BY_DEVICES: Final = frozenset(
-    {
-        ("POST", "/observations"),
-        ("POST", "/frames/{protocol}"),
-        ("GET", "/frames/{protocol}"),
-        ("POST", "/transports/{id}/positions"),
-    }
+_SAID_BY_DEVICES: Final = frozenset({"observation:send", "transport:report"})
+_NAMES: Final = frozenset(
+    {"mrn", "device_id", "equipment_id", "gate", "plate", "id", "kind", "holder", "code", "unit"}
 )
-_IMPERSONAL: Final = frozenset(
-    {
-        "zones", "corridors", "offices", "protocols", "gateway", "kpis", "seal-stock", "keys", "stamps", "health",
-        "stats", "metrics", "rules", "demo", "retention",
-    }
-)  # fmt: skip
-"""First words of addresses that tell of nobody."""
-_NAMES: Final = frozenset({"mrn", "device_id", "equipment_id", "gate", "plate", "id", "kind", "holder", "code", "unit"})
 """Query parameters that say what is asked for, not how much of it."""
 _TOLD_BY_HASH: Final = frozenset({"token", "plate", "name", "phone", "eori", "email", "text"})
 """What must not stand in the audit in clear: a secret, or what names a person. Its SHA-256 does."""
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def is_personal(method: str, path: str) -> bool:
-    """Whether the route ``path`` (a template, without the base) tells of people."""
-    if method not in _READS or (method, path) in _SAID_BY_DEVICES:
-        return False
-    return path == "/gates/{gate}/arrivals" or path.split("/")[1] not in {*_IMPERSONAL, "gates"}
+def is_change(right: Right) -> bool:
+    """Whether it is a change that somebody answers for. The public's checks of stamps are kept without who asked."""
+    return right.method not in _READS and right.action not in {"", *_SAID_BY_DEVICES}
 
 
-def is_change(method: str, path: str) -> bool:
-    """Whether the route changes something that people answer for."""
-    return method not in {*_READS, "OPTIONS"} and (method, path) not in _SAID_BY_DEVICES
+def is_personal_read(right: Right) -> bool:
+    """Whether its answer tells of people."""
+    return right.method in _READS and right.personal
 
 
 def told_by_hash(name: str, value: str) -> str:
@@ -74,54 +60,38 @@ def told_by_hash(name: str, value: str) -> str:
 class Audited:
     """Between sign-in, which says who asks (``request.state.principal``), and the routes."""
 
-    def __init__(self, app: ASGIApp, service: Service, routes: list[BaseRoute]) -> None:
-        self._app = app
-        self._auditing = service.auditing
-        self._clock = service.clock
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app = app
+        self.auditing = service.auditing
+        self.clock = service.clock
         self._all_reads = service.settings.audit.reads == "all"
-        self._routes = routes
+        self._rights = Lookup()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let it through with what it leaves behind."""
-        if scope["type"] != "http" or not scope["path"].startswith(BASE):
-            await self._app(scope, receive, send)
+        right = None
+        if scope["type"] == "http" and scope["path"].startswith(BASE):
+            right = self._rights.find(scope["method"], scope["path"])
+        if right is None:  # no route: it is answered 404 or 405
+            await self.app(scope, receive, send)
             return
-        found = self._route(scope)
         who: Principal = scope.get("state", {}).get("principal", UNSIGNED)
-        if found is None:
-            await self._app(scope, receive, send)
-            return
-        route, params = found
-        method, path = scope["method"], route.path.removeprefix(BASE)
-        entry = _Recorder(self, scope, who, route, params)
-        if is_change(method, path):
-            await entry.change(receive, send)
-        elif is_personal(method, path) and (self._all_reads or who is not UNSIGNED):
-            await entry.read(receive, send)
+        if is_change(right):
+            await _Recorder(self, scope, who, right).change(receive, send)
+        elif is_personal_read(right) and (self._all_reads or who is not UNSIGNED):
+            await _Recorder(self, scope, who, right).read(receive, send)
         else:
-            await self._app(scope, receive, send)
-
-    def _route(self, scope: Scope) -> tuple[Route, dict[str, Any]] | None:
-        if (scope["method"], scope["path"].removeprefix(BASE)) in _SAID_BY_DEVICES:
-            return None
-        for route in self._routes:
-            if isinstance(route, Route):
-                match, child = route.matches(scope)
-                if match is Match.FULL:
-                    return route, child["path_params"]
-        return None
+            await self.app(scope, receive, send)
 
 
 class _Recorder:
     """The entries of one request."""
 
-    def __init__(
-        self, door: Audited, scope: Scope, who: Principal, route: Route, params: dict[str, Any]
-    ) -> None:
+    def __init__(self, door: Audited, scope: Scope, who: Principal, right: Right) -> None:
         self._door = door
         self._scope = scope
         self._who = who
-        self._route = route
+        self._right = right
         headers = {k: v for k, v in scope["headers"] if k in {b"x-request-id", b"x-purpose", b"content-type"}}
         self._purpose = _plain(headers.get(b"x-purpose"))
         self._is_json = headers.get(b"content-type", b"").partition(b";")[0].endswith(b"json")
@@ -132,8 +102,9 @@ class _Recorder:
         )
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
         self._said_by = query.get("by", "")[:128] or None
+        params = named(right, scope["path"])
         self._subject = {
-            name: told_by_hash(name, str(value)) if name in _TOLD_BY_HASH else str(value)[:128]
+            name: told_by_hash(name, value) if name in _TOLD_BY_HASH else value[:128]
             for name, value in {**query, **params}.items()
             if name in params or name in _NAMES or name in _TOLD_BY_HASH
         }
@@ -141,14 +112,14 @@ class _Recorder:
 
     def _entry(self, status: int | None) -> Entry:
         return Entry(
-            at_us=self._door._clock.now_us(),
+            at_us=self._door.clock.now_us(),
             who=self._who.id,
             kind=self._who.kind,
             roles=tuple(sorted(self._who.roles)),
             said_by=self._said_by or self._body_by(),
-            action=self._route.name,
-            method=self._scope["method"],
-            route=self._route.path,
+            action=self._right.action,
+            method=self._right.method,
+            route=self._right.path,
             subject=self._subject,
             purpose=self._purpose,
             status=status,
@@ -177,16 +148,16 @@ class _Recorder:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._door._auditing.submit(self._entry(status))
+                self._door.auditing.submit(self._entry(status))
             await send(message)
 
         if not await self._durable(None, receive, send):
             return
         try:
-            await self._door._app(self._scope, receiving, sending)
+            await self._door.app(self._scope, receiving, sending)
         except Exception:
             if status is None:
-                self._door._auditing.submit(self._entry(500))
+                self._door.auditing.submit(self._entry(500))
             raise
 
     async def read(self, receive: Receive, send: Send) -> None:
@@ -200,12 +171,12 @@ class _Recorder:
             if not refused:
                 await send(message)
 
-        await self._door._app(self._scope, receive, sending)
+        await self._door.app(self._scope, receive, sending)
 
     async def _durable(self, status: int | None, receive: Receive, send: Send) -> bool:
         """Record and wait for the disk; False when that cannot be, which was answered."""
         try:
-            await asyncio.wrap_future(self._door._auditing.submit(self._entry(status)))
+            await asyncio.wrap_future(self._door.auditing.submit(self._entry(status)))
         except CocketError as error:
             await problems.of_error(error)(self._scope, receive, send)
             return False

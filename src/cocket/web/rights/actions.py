@@ -70,6 +70,7 @@ ACTIONS: Final[dict[str, str]] = {
     "case:dispatch": "send a response unit",
     "alert:read": "read alerts",
     "alert:triage": "act on alerts",
+    "audit:read": "read the audit and its head",
     "stream:read": "follow alerts and positions as they come",
     "system:read": "see figures, metrics, doors and connections",
     "rules:read": "see the rules in force",

@@ -63,6 +63,20 @@ def folder(tmp_path: Path) -> Iterator[DataFolder]:
     opened.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, main_file: Callable[[], Path]) -> Path | str:
+    """Where a ``Database`` of the branch ``main`` is, migrated and empty: each test runs over both engines."""
+    return main_file() if request.param == "sqlite" else request.getfixturevalue("database")
+
+
+@pytest.fixture
+def either_folder(place: Path | str, tmp_path: Path) -> Iterator[DataFolder]:
+    """A data folder whose main store is SQLite, or PostgreSQL."""
+    opened = DataFolder.open(tmp_path / "data", store_url=place if isinstance(place, str) else "")
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(scope="session")
 def change() -> Callable[..., AlertChange]:
     def make(alert_id: str, **other: object) -> AlertChange:

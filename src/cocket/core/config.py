@@ -278,6 +278,19 @@ class Audit(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ] = "signed-in"
 
 
+class Store(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Where alerts, reference data and the customs file are kept."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="a PostgreSQL database, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` "
+            "(`?host=/FOLDER` for a socket, `?sslmode=verify-full&sslrootcert=FILE` for TLS; without a password that of "
+            "PGPASSWORD is taken); empty: SQLite in the data folder"
+        ),
+    ] = ""
+
+
 class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The control room's map."""
 
@@ -391,6 +404,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     codes: Codes = Codes()
     gates: Gates = Gates()
     audit: Audit = Audit()
+    store: Store = Store()
     map: Map = Map()
     access: Access = Access()
 

@@ -82,3 +82,7 @@ class BadSetting(CocketError):
 
 class Unavailable(CocketError):
     """Cocket itself cannot do it now: the disk refuses, or it is shutting down (HTTP 503). Nothing was taken."""
+
+
+class Unsure(Unavailable):
+    """Whether it was kept is not known: the connection was lost while it was committed (HTTP 503). Look, or repeat it."""

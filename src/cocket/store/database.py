@@ -1,84 +1,117 @@
-"""One SQLite file: durable when a write returns, one writer at a time, readers beside it.
+"""The tables, over one SQLite file or one PostgreSQL database: the same calls, the same guarantees.
 
-Write-ahead log, ``synchronous=FULL``: a commit is on the disk (fsync) before it returns, and a process killed at
-any point leaves a file that opens by the ordinary path. Any thread may call ``read`` and ``write``; writers
-queue on one lock, readers see the state as of their beginning and wait for nobody.
+A write is on the disk when it returns, or nothing of it is kept; there is one writer at a time, also among processes;
+readers see the state as of their beginning and wait for nobody. Any thread may call. What differs between the two
+engines stands in ``store.sqlite`` and ``store.postgresql``; ``tests/store`` holds both to the same.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Final, Protocol
 
-import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, OperationalError
 
-from cocket.core.errors import CocketError, DataDamaged
+from cocket.core.errors import CocketError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+WRITER: Final = "writer"
+"""The lock of everybody who reads, decides and writes: one at a time over all processes."""
 
 
 class FolderRefused(CocketError):
-    """The data folder cannot be opened: held by another process, written by a newer version, or not one."""
+    """The store cannot be opened: held by another process, written by a newer version, or not one."""
+
+
+class Engine(Protocol):
+    """What ``Database`` asks of SQLite and of PostgreSQL."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write to it while we have it open."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words, without a password."""
+
+    @property
+    def engine(self) -> sa.Engine:
+        """SQLAlchemy's way in."""
+
+    def version_table(self, branch: str) -> str:
+        """Where Alembic keeps the version of a branch."""
+
+    def writing(self, lock: str | int | None) -> AbstractContextManager[sa.Connection]:
+        """A transaction that may write, committed and on the disk when the block ends."""
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that sees one consistent view."""
+
+    def hold(self, connection: sa.Connection, key: str) -> None:
+        """A lock, until the transaction ends."""
+
+    def patient(self, connection: sa.Connection) -> None:
+        """Let the transaction's statements take as long as they take."""
+
+    def in_words(self, error: Exception) -> CocketError | None:
+        """A failure of the engine for the person who reads it; None for any other error."""
+
+    def wrong(self, connection: sa.Connection) -> list[str]:
+        """What its own checks find."""
+
+    def close(self) -> None:
+        """Let go."""
 
 
 class Database:
-    """``path`` opened and brought to this version's tables.
+    """``place`` (the path of a SQLite file, or ``postgresql://…``) opened and brought to this version's tables.
 
     ``branch`` names the folder of migrations. ``read_only`` changes nothing, also not the tables, and works beside
-    the process that has the folder open. Raises ``FolderRefused`` when a newer version wrote the file and
-    ``DataDamaged`` when it is no SQLite file any more.
+    the process that has it open. Raises ``FolderRefused`` when a newer version wrote it, ``DataDamaged`` when it is no
+    SQLite file any more, ``Unavailable`` when the server does not answer and ``BadSetting`` when it is the wrong one.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Path | str,
         branch: str,
         metadata: sa.MetaData,
         *,
         page_size: int = 4096,
         read_only: bool = False,
     ) -> None:
-        self.path = path
-        self._lock = threading.RLock()
         self._own = threading.local()
-        self._page_size = page_size
-        self.engine = sa.create_engine(
-            f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true" if read_only else f"sqlite:///{path}",
-            connect_args={"timeout": 30.0},
-            pool_size=8,
-            max_overflow=64,
-            json_serializer=lambda value: msgspec.json.encode(value).decode(),
-            json_deserializer=msgspec.json.decode,
-        )
-        sa.event.listen(self.engine, "connect", _no_guessing if read_only else self._prepare)
-        sa.event.listen(self.engine, "begin", _begin)
+        self._engine: Engine
+        if is_server(place):
+            from cocket.store.postgresql import Postgresql
+
+            self._engine = Postgresql(str(place), branch, read_only=read_only)
+        else:
+            from cocket.store.sqlite import Sqlite
+
+            self._engine = Sqlite(Path(place), page_size=page_size, read_only=read_only)
+        self.path = self._engine.place
+        self.branch = branch
         try:
-            self._migrate(branch, metadata, read_only)
+            self._migrate(metadata, read_only)
         except BaseException:
             self.close()
             raise
 
-    def _prepare(self, connection: Any, _record: Any) -> None:
-        _no_guessing(connection, _record)
-        cursor = connection.cursor()
-        for pragma in (
-            f"page_size = {self._page_size}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "temp_store = MEMORY",
-            f"wal_autocheckpoint = {16 * 1024 * 1024 // self._page_size}",
-            f"journal_size_limit = {64 * 1024 * 1024}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+    @property
+    def engine(self) -> sa.Engine:
+        """SQLAlchemy's way in, for what knows the engine that it talks to."""
+        return self._engine.engine
 
-    def _migrate(self, branch: str, metadata: sa.MetaData, read_only: bool) -> None:
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write while this one has it open: then nothing that was read stays true."""
+        return self._engine.shared
+
+    def _migrate(self, metadata: sa.MetaData, read_only: bool) -> None:
         from alembic import command
         from alembic.config import Config
         from alembic.migration import MigrationContext
@@ -86,38 +119,60 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.set_main_option("version_locations", str(MIGRATIONS / branch).replace("%", "%%"))
+        config.set_main_option("version_locations", str(MIGRATIONS / self.branch).replace("%", "%%"))
         config.set_main_option("path_separator", "newline")
         script = ScriptDirectory.from_config(config)
-        with self.read() if read_only else self.write() as connection:
-            here = MigrationContext.configure(connection).get_current_revision()
-            known = {revision.revision for revision in script.walk_revisions()}
-            if here is not None and here not in known:
+        versions = self._engine.version_table(self.branch)
+
+        def is_newest(connection: sa.Connection) -> bool:
+            context = MigrationContext.configure(connection, opts={"version_table": versions})
+            here = context.get_current_revision()
+            if here is not None and here not in {revision.revision for revision in script.walk_revisions()}:
                 raise FolderRefused(
                     f"{self.path} was written by a newer Cocket (its tables are at {here!r}, "
                     f"this version knows up to {script.get_current_head()!r}); open it with that version or a later one"
                 )
-            if here == script.get_current_head():
-                return
-            if read_only:
+            if here != script.get_current_head() and read_only:
                 raise FolderRefused(
                     f"{self.path} is of an older version (its tables are at {here!r}); `cocket serve` brings it up to date"
                 )
+            return here == script.get_current_head()
+
+        with self.read() as connection:
+            if is_newest(connection):
+                return
+        with self.write() as connection:
+            # of several processes that start at once one comes first, and the others find its work here
+            if is_newest(connection):
+                return
+            self._engine.patient(connection)
             config.attributes["connection"] = connection
             config.attributes["metadata"] = metadata
+            config.attributes["version_table"] = versions
             command.upgrade(config, "head")
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """One transaction that may write: committed and on the disk when the block ends, undone if it raises."""
-        with self._lock, self._words(), self.engine.connect() as connection:
-            connection.execution_options(immediate=True)
-            with connection.begin():
-                self._own.connection = connection
-                try:
-                    yield connection
-                finally:
-                    self._own.connection = None
+    def write(self, lock: str | int | None = WRITER) -> Iterator[sa.Connection]:
+        """One transaction that may write: committed and on the disk when the block ends, undone if it raises.
+
+        One writer at a time holds ``lock``, over all processes: who keeps the default may read, decide and write. Another
+        name is for rows that nobody else writes, such as a partition's; None locks nothing but rows. On SQLite there is
+        one writer at a time, whatever its lock. Wait for no other ``write`` inside of one.
+        """
+        if self.writing:
+            raise RuntimeError(
+                f"a write to {self.path} within a write of the same thread would wait for itself"
+            )
+        with self._words(), self._engine.writing(lock) as connection:
+            self._own.connection = connection
+            try:
+                yield connection
+            finally:
+                self._own.connection = None
+
+    def hold(self, connection: sa.Connection, key: str) -> None:
+        """Be the only one over all processes that holds ``key``, until the transaction ends. On SQLite it is so anyway."""
+        self._engine.hold(connection, key)
 
     @property
     def writing(self) -> bool:
@@ -136,45 +191,31 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """One consistent view. Keep it short: the write-ahead log cannot shrink below an open one."""
-        with self._words(), self.engine.connect() as connection, connection.begin():
+        """One consistent view. Keep it short: what an open one may still see cannot be cleared away."""
+        with self._words(), self._engine.reading() as connection:
             yield connection
 
     @contextmanager
     def _words(self) -> Iterator[None]:
         try:
             yield
-        except DatabaseError as error:
-            said = str(error.orig)
-            if "full" in said and isinstance(error, OperationalError):
-                raise CocketError(
-                    f"{self.path}: the disk is full; nothing of this write was kept. Make room."
-                ) from error
-            if any(
-                w in said
-                for w in ("malformed", "not a database", "disk I/O error", "corrupt", "Could not decode")
-            ):
-                raise DataDamaged(
-                    f"{self.path} is damaged ({said}); run `cocket verify` on its folder, then restore it from a copy"
-                ) from error
-            raise
+        except Exception as error:
+            words = self._engine.in_words(error)
+            if words is None:
+                raise
+            raise words from error
 
     def integrity(self) -> list[str]:
-        """What SQLite's own check of every page and index finds wrong; empty when nothing is."""
+        """What the engine's own checks find wrong; empty when nothing is."""
         with self.read() as connection:
-            found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check")]
-        return [] if found == ["ok"] else found
+            self._engine.patient(connection)
+            return self._engine.wrong(connection)
 
     def close(self) -> None:
-        """Let go of the file. What was committed is safe without this."""
-        self.engine.dispose()
+        """Let go of it. What was committed is safe without this."""
+        self._engine.close()
 
 
-def _no_guessing(connection: Any, _record: Any) -> None:
-    """Transactions begin where we say so, not where the driver guesses."""
-    connection.isolation_level = None
-
-
-def _begin(connection: sa.Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+def is_server(place: Any) -> bool:
+    """Whether ``place`` is the address of a PostgreSQL database, not the path of a file."""
+    return isinstance(place, str) and place.startswith(("postgresql:", "postgresql+", "postgres:"))

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -38,10 +39,44 @@ LOG_PAGE_BYTES = 16_384
 """SQLite page of the log: its rows are blobs of tens of kilobytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class MainStores:
+    """What is kept in the tables of the branch ``main``: alerts, reference data, the customs file."""
+
+    db: Database
+    reference: Reference
+    alerts: AlertStore
+    commands: CommandStore
+    book: FileBook
+    documents: DocumentStore
+    guarantees: GuaranteeStore
+    codes: CodeStore
+    stamps: StampStore
+    gates: GateStore
+    audit: AuditStore
+
+
+def main_stores(db: Database) -> MainStores:
+    """All stores over ``db``, a ``Database`` of the branch ``main``."""
+    return MainStores(
+        db=db,
+        reference=Reference(db),
+        alerts=AlertStore(db),
+        commands=CommandStore(db),
+        book=FileBook(db),
+        documents=DocumentStore(db),
+        guarantees=GuaranteeStore(db),
+        codes=CodeStore(db),
+        stamps=StampStore(db),
+        gates=GateStore(db),
+        audit=AuditStore(db),
+    )
+
+
 class DataFolder:
     """Everything that is kept, in one folder. Each part says who may call it at once."""
 
-    def __init__(self, path: Path, lock: FileLock | None, *, seen_bytes: int) -> None:
+    def __init__(self, path: Path, lock: FileLock | None, *, seen_bytes: int, store_url: str = "") -> None:
         read_only = lock is None
         self.path = path
         self._lock = lock
@@ -55,22 +90,25 @@ class DataFolder:
                 read_only=read_only,
             )
             self._opened.append(log_db)
-            main_db = Database(path / "cocket.sqlite", "main", tables.main_metadata, read_only=read_only)
+            main_db = Database(
+                store_url or path / "cocket.sqlite", "main", tables.main_metadata, read_only=read_only
+            )
             self._opened.append(main_db)
             self.log: Log = SqliteLog(log_db)
             self.history = History(path / "history", log_db, self.log, read_only=read_only)
             self.log.follow(self.history.remember)
             self.seen = Seen(self._stored_keys, budget_bytes=seen_bytes)
-            self.reference = Reference(main_db)
-            self.alerts = AlertStore(main_db)
-            self.commands = CommandStore(main_db)
-            self.book = FileBook(main_db)
-            self.documents = DocumentStore(main_db)
-            self.guarantees = GuaranteeStore(main_db)
-            self.codes = CodeStore(main_db)
-            self.stamps = StampStore(main_db)
-            self.gates = GateStore(main_db)
-            self.audit = AuditStore(main_db)
+            stores = main_stores(main_db)
+            self.reference = stores.reference
+            self.alerts = stores.alerts
+            self.commands = stores.commands
+            self.book = stores.book
+            self.documents = stores.documents
+            self.guarantees = stores.guarantees
+            self.codes = stores.codes
+            self.stamps = stores.stamps
+            self.gates = stores.gates
+            self.audit = stores.audit
         except BaseException:
             self.close()
             raise
@@ -83,13 +121,15 @@ class DataFolder:
         create: bool = True,
         read_only: bool = False,
         seen_bytes: int = DEFAULT_BUDGET_BYTES,
+        store_url: str = "",
     ) -> DataFolder:
         """Open a data folder, made if it is not there and ``create`` is set.
 
         ``FolderRefused`` if another process has it open, a newer version wrote it, or it is something else;
         ``DataDamaged`` if a file in it is. What the log holds beyond the history is read into memory.
         ``read_only`` works beside the process that has it open and shows everything as of this moment (alerts and
-        reference data: as they become); it makes and changes nothing.
+        reference data: as they become); it makes and changes nothing. ``store_url`` names a PostgreSQL database that is
+        used in place of ``cocket.sqlite``.
         """
         path = Path(path)
         known = (path / "log.sqlite").exists()
@@ -98,7 +138,7 @@ class DataFolder:
         if path.exists() and not path.is_dir():
             raise FolderRefused(f"{path} is a file, not a data folder; choose another place by --data")
         if read_only:
-            return cls(path, None, seen_bytes=seen_bytes)
+            return cls(path, None, seen_bytes=seen_bytes, store_url=store_url)
         path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path / "cocket.lock")
         try:
@@ -107,7 +147,7 @@ class DataFolder:
             raise FolderRefused(
                 f"another process has the data folder {path} open; stop it first, or choose another place by --data"
             ) from error
-        return cls(path, lock, seen_bytes=seen_bytes)
+        return cls(path, lock, seen_bytes=seen_bytes, store_url=store_url)
 
     def _stored_keys(self, hours: Sequence[int]) -> tuple[Array, Array]:
         self.log.settle()

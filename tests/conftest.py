@@ -1,0 +1,50 @@
+"""What tests of several rooms share: PostgreSQL, for real, one server for each worker of the test run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from cocket.core.errors import BadSetting
+from cocket.store import tables
+from cocket.store.database import Database
+from cocket.store.folder import DataFolder
+from cocket.store.servers import PostgresServer
+
+assert DataFolder is not None  # it imports every table
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running server. Not in pytest's own folder: that is closed to the user as whom the server runs under root."""
+    folder = Path(tempfile.mkdtemp(prefix="cocket-postgres-"))
+    folder.chmod(0o755)
+    server = PostgresServer(folder / "server", options={"shared_buffers": "32MB"})
+    try:
+        server.start()
+    except BadSetting as error:
+        pytest.skip(str(error))
+    yield server
+    server.kill()  # a clean end would write everything to the disk once more, only to be deleted
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: PostgresServer) -> Callable[[], str]:
+    """The address of a new database each time it is called, with the tables of both branches, all empty."""
+    first = postgres.create_database("first")
+    Database(first, "main", tables.main_metadata).close()
+    Database(first, "log", tables.log_metadata).close()
+    numbers = count(1)
+    return lambda: postgres.create_database(f"db{next(numbers)}", template="first")
+
+
+@pytest.fixture
+def database(new_database: Callable[[], str]) -> str:
+    """As ``new_database``, one for this test. It goes with the server: to drop one costs a checkpoint."""
+    return new_database()

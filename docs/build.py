@@ -136,7 +136,50 @@ def _sources(sources: tuple[str, ...], machine: Machine) -> str:
     return "any" if sources == machine.states else ", ".join(sources)
 
 
+def metrics_page() -> str:
+    """docs/metrics.md from what a server exports."""
+    import tempfile
+
+    from prometheus_client.metrics import MetricWrapperBase
+
+    from cocket.core.clock import WallClock
+    from cocket.engine.service import Service
+    from cocket.gateway.gateway import Gateway
+    from cocket.web.metrics import families
+    from cocket.web.stream import Streams
+
+    out = [
+        "# Metrics",
+        "",
+        "Written by `make docs` from `src/cocket/web/metrics.py` and `src/cocket/engine/figures.py`; do not edit.",
+        "",
+        "`GET /metrics` gives them in the Prometheus text format. Counters end in `_total`; of a histogram there are `_bucket`, `_sum`",
+        "and `_count`. No label holds a device, an equipment or a movement. What they are for is told in [watching](watching.md).",
+        "",
+        "| metric | kind | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    with tempfile.TemporaryDirectory() as folder, Service.open(Path(folder), WallClock()) as service:
+        instruments = [i for i in vars(service.figures).values() if isinstance(i, MetricWrapperBase)]
+        labels = {i._name: i._labelnames for i in instruments}  # noqa: SLF001 - it has no public name
+        for family in families(service, Gateway(service), Streams(service)):
+            name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+            names = labels.get(family.name) or getattr(family, "_labelnames", ()) or ()
+            if family.type == "info":
+                names = family.samples[0].labels
+            if family.name.startswith("cocket_"):
+                shown = ", ".join(f"`{n}`" for n in names) or "–"
+                out.append(f"| `{name}` | {family.type} | {shown} | {family.documentation} |")
+    out += [
+        "",
+        "Beside these are those of the process that Prometheus' own client knows on Linux: `process_resident_memory_bytes`,",
+        "`process_cpu_seconds_total`, `process_open_fds`, `process_max_fds`, `process_virtual_memory_bytes`, `process_start_time_seconds`.",
+    ]
+    return "\n".join(out) + "\n"
+
+
 PAGES = {
+    "metrics.md": metrics_page,
     "settings.md": settings_page,
     "devices/README.md": devices_page,
     "customs/machines.md": machines_page,

@@ -204,6 +204,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 def _serve(args: argparse.Namespace) -> int:
     from cocket.core.clock import Clock, ReplayClock, WallClock
+    from cocket.core.logs import configure
     from cocket.engine.service import Service
     from cocket.engine.warm import warm_up
     from cocket.web.binding import check
@@ -213,6 +214,7 @@ def _serve(args: argparse.Namespace) -> int:
         raise BadSetting("--clock replay and --origin TIME go together")
     settings = _settings(args)
     check(settings, settings.http.host, demo=args.demo)  # before minutes of work
+    configure(settings.watching)
     clock: Clock = WallClock()
     if args.clock == "replay":
         clock = ReplayClock(_moment(args.origin, "--origin"), args.speed, held=args.demo)

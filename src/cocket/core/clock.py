@@ -72,6 +72,11 @@ class ReplayClock:
         self._end_us = end_us
 
 
+def unix_ns(monotonic_s: float) -> int:
+    """Nanoseconds since 1970 by the machine's clock, of a moment of its monotonic clock that is not long past."""
+    return time.time_ns() - int((time.monotonic() - monotonic_s) * 1e9)
+
+
 def rfc3339(us: int) -> str:
     """RFC 3339 of UTC microseconds: ``2026-11-22T08:30:00Z``, with a fraction only where there is one."""
     seconds, fraction = divmod(us, US)

@@ -291,6 +291,51 @@ class Store(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ] = ""
 
 
+class Watching(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How Cocket tells of itself: its log lines, traces, and the alarms about itself. See docs/watching.md."""
+
+    log_format: Annotated[
+        Literal["text", "json"],
+        Meta(
+            description="lines on standard error: `text` for people, `json` (one object a line) for machines"
+        ),
+    ] = "text"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="the least that is told; `info` has a line for each HTTP request"),
+    ] = "warning"
+    otlp_endpoint: Annotated[
+        str,
+        Meta(
+            description="where traces go by OTLP/HTTP, such as http://127.0.0.1:4318/v1/traces; empty: no traces"
+        ),
+    ] = ""
+    sample_ratio: Annotated[
+        float, Meta(ge=0, le=1, description="share of the bodies of observations that are traced, 0 to 1")
+    ] = 1.0
+    lag_s: Annotated[
+        Seconds, Meta(description="oldest that an undetected observation may be before an alarm, seconds")
+    ] = 30.0
+    quarantine_rows: Annotated[
+        Positive, Meta(description="rows refused within five minutes that are an alarm")
+    ] = 1_000
+    silent_source_s: Annotated[
+        Seconds,
+        Meta(description="silence of a door or device family that used to talk until an alarm, seconds"),
+    ] = 900.0
+    disk_free_mib: Annotated[
+        Positive, Meta(description="least room on the data folder's disk before an alarm, MiB")
+    ] = 2_048
+    clock_skew_s: Annotated[
+        Seconds,
+        Meta(description="devices' median difference to our clock that is an alarm, seconds"),
+    ] = 60.0
+    backup_age_h: Annotated[
+        float,
+        Meta(ge=0, description="oldest that the last backup may be before an alarm, hours; 0: no alarm"),
+    ] = 0.0
+
+
 class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The control room's map."""
 
@@ -405,6 +450,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     gates: Gates = Gates()
     audit: Audit = Audit()
     store: Store = Store()
+    watching: Watching = Watching()
     map: Map = Map()
     access: Access = Access()
 

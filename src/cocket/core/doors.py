@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cocket.core.batch import Array, Batch
+from cocket.core.tracing import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,16 @@ class Decoded:
     """A body after decoding: the good rows as a batch, ``rows`` their numbers in the body, and the rejects.
 
     The pipeline sets ``received_us`` and ``time_quality``; a door may set the latter to ``received`` where a message
-    carries no time and ``observed_us`` is when its bytes came.
+    carries no time and ``observed_us`` is when its bytes came. ``taken_s``: when the first of it came, on the monotonic
+    clock (None: when it is submitted); ``mark``: its place in a trace, if it is traced.
     """
 
     batch: Batch
     rows: Array
     rejects: list[Reject] = field(default_factory=list)
     source: str = "http"
+    taken_s: float | None = None
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ class CustomsClock:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cocket-customs-clock", daemon=True)
         self.failure: str | None = None
+        self.beaten_s = time.monotonic()
+        """When it last looked without a failure, by the monotonic clock."""
 
     def start(self) -> None:
         """Begin."""
@@ -60,7 +63,7 @@ class CustomsClock:
         while not self._stop.wait(_POLL_S):
             try:
                 self.beat()
-                self.failure = None
+                self.failure, self.beaten_s = None, time.monotonic()
             except (CocketError, OSError) as error:
                 if self.failure is None:
                     _log.warning("the customs clock stands still: %s; it tries again", error)

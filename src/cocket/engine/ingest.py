@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from cocket.core.doors import Decoded, Receipt
 from cocket.core.errors import Busy, CocketError, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import TIME_AHEAD_US, TIME_EPOCH_US, TIME_QUALITIES
+from cocket.core.tracing import OFF, Mark, Tracing
+from cocket.engine.figures import Figures
 from cocket.store.dedupe import Seen
 from cocket.store.log import Log
 from cocket.store.quarantine import Quarantined
@@ -71,13 +74,28 @@ class _Empty:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Where the rows of one body end among those of its commit, when they were received, and their place in a trace."""
+
+    end: int
+    taken_s: float
+    mark: Mark | None
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
-    """What one commit put into the log: an offset, and its rows with their keys (None for a tick, and where it has no rows)."""
+    """What one commit put into the log: an offset, and its rows with their keys (None for a tick, and where it
+    has no rows).
+
+    ``parts`` and ``mark``, the commit's own place in a trace, are known only of what did not have to be read again.
+    """
 
     offset: int
     batch: Batch | None
     keys: Array | None
     tick_us: int | None
+    parts: tuple[Part, ...] = ()
+    mark: Mark | None = None
 
 
 class Ingest:
@@ -90,12 +108,16 @@ class Ingest:
         clock: Clock,
         settings: IngestSettings,
         committed: Callable[[Committed], None],
+        figures: Figures | None = None,
+        tracing: Tracing = OFF,
     ) -> None:
         self._log = log
         self._seen = seen
         self._clock = clock
         self._settings = settings
         self._committed = committed
+        self._figures = figures or Figures()
+        self._tracing = tracing
         self._queue: queue.SimpleQueue[Waiting | Tick | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._rows_waiting = 0
@@ -122,6 +144,8 @@ class Ingest:
         """Queue a body; the future gives its receipt once it is durable. Raises ``Busy`` when too much waits."""
         rows = decoded.batch.n + len(decoded.rejects)
         promise: Future[Receipt] = Future()
+        if decoded.taken_s is None:
+            decoded.taken_s = time.monotonic()
         with self._lock:
             if self._closed:
                 raise Unavailable("Cocket is shutting down; send it again when it is back")
@@ -173,15 +197,24 @@ class Ingest:
 
     def _write(self, group: list[Waiting]) -> None:
         rows = sum(w.decoded.batch.n + len(w.decoded.rejects) for w in group)
+        bodies = [w.decoded for w in group]
+        began = time.monotonic()
         try:
             before = self._log.last_offset()
-            done, receipts = self._append([w.decoded for w in group])
+            marks = [body.mark for body in bodies]
+            with self._tracing.span("ingest.commit", marks, bodies=len(group), rows=rows) as mark:
+                done, receipts = self._append(bodies, mark)
         except Exception as error:  # noqa: BLE001 - whatever the disk or the database says, the senders are told
+            self._figures.commit_failures.inc()
+            self._figures.refused = str(error) or type(error).__name__
             self._seen.rollback()
             failure = Unavailable(f"the log could not be written ({error}); nothing was taken, send it again")
             for waiting in group:
                 waiting.promise.set_exception(failure)
         else:
+            self._figures.refused = ""
+            self._figures.commit_seconds.observe(time.monotonic() - began)
+            self._figures.commit_rows.observe(rows)
             if done.offset > before:  # what was refused or repeated may make an entry too
                 self._committed(done)
             for waiting, receipt in zip(group, receipts, strict=True):
@@ -190,7 +223,7 @@ class Ingest:
             with self._lock:
                 self._rows_waiting -= rows
 
-    def _append(self, bodies: list[Decoded]) -> tuple[Committed, list[Receipt]]:
+    def _append(self, bodies: list[Decoded], mark: Mark | None) -> tuple[Committed, list[Receipt]]:
         now = self._clock.now_us()
         for body in bodies:
             if body.batch.texts("source") is None:
@@ -221,14 +254,19 @@ class Ingest:
             keys=keys[~repeated] if repeated.any() else keys,
         )
         self._seen.commit()
-        receipts, at = [], 0
+        receipts, parts, at, end = [], [], 0, 0
         for body in bodies:
             twice = int(repeated[at : at + body.batch.n].sum())
             receipts.append(Receipt(body.batch.n - twice, twice, body.rejects))
             at += body.batch.n
+            end += body.batch.n - twice
+            parts.append(Part(end, body.taken_s or 0.0, body.mark))
+        self._figures.took(bodies, repeated)
+        self._figures.stored(offset, self._last, now)
         if not self._last.n:
             return Committed(offset, None, None, None), receipts
-        return Committed(offset, self._last, keys[~repeated] if repeated.any() else keys, None), receipts
+        kept = keys[~repeated] if repeated.any() else keys
+        return Committed(offset, self._last, kept, None, tuple(parts), mark), receipts
 
     def _kept(self, batch: Batch, observed: Array, repeated: Array, now: int) -> Batch:
         quality = np.full(batch.n, DEVICE, np.int8)

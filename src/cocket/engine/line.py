@@ -15,12 +15,14 @@ from cocket.core.clock import Clock
 from cocket.core.config import Settings
 from cocket.core.doors import Decoded, Receipt
 from cocket.core.errors import Busy
+from cocket.core.tracing import OFF, Tracing
 from cocket.engine.compactor import Compactor
-from cocket.engine.detecting import Detecting
+from cocket.engine.figures import Figures
 from cocket.engine.hub import Hub
 from cocket.engine.ingest import Ingest
 from cocket.engine.live import Live
 from cocket.engine.runner import Runner
+from cocket.engine.watched import Watched
 from cocket.pipeline import DETECTORS
 from cocket.store.folder import DataFolder
 
@@ -113,13 +115,19 @@ class Line:
         settings: Settings,
         hub: Hub,
         mine: Callable[[str], bool] | None = None,
+        *,
+        figures: Figures | None = None,
+        tracing: Tracing = OFF,
     ) -> None:
         self._folder = folder
         self._clock = clock
         self._settings = settings
-        self.detecting = Detecting(folder, clock, settings.detect, hub, DETECTORS, mine)
+        figures = figures or Figures()
+        self.detecting = Watched(folder, clock, settings.detect, hub, DETECTORS, mine, figures, tracing)
         self._runner = Runner(self.detecting, folder.log, settings.detect, self._emit_tick)
-        self._ingest = Ingest(folder.log, folder.seen, clock, settings.ingest, self._runner.committed)
+        self._ingest = Ingest(
+            folder.log, folder.seen, clock, settings.ingest, self._runner.committed, figures, tracing
+        )
         self._compactor = Compactor(folder, clock, settings.history, lambda: self.detecting.offset)
 
     def start(self) -> None:

@@ -14,6 +14,7 @@ from cocket.core.doors import Decoded, Receipt
 from cocket.core.geometry import zone_geometry
 from cocket.core.rules import Rules
 from cocket.core.rules import load as load_rules
+from cocket.core.tracing import Tracing
 from cocket.customs.codes.desk import CodeDesk
 from cocket.customs.codes.keyring import KeyRing
 from cocket.customs.codes.scans import ScanDesk
@@ -21,13 +22,16 @@ from cocket.customs.codes.stamps import StampDesk
 from cocket.customs.file import CustomsFile
 from cocket.customs.reference import ReferenceDesk
 from cocket.engine.acquitting import Acquittal
+from cocket.engine.alarms import Alarms
 from cocket.engine.auditing import Auditing
 from cocket.engine.clean_trip import CleanTrips
 from cocket.engine.customs_clock import CustomsClock, SelfTest
+from cocket.engine.figures import Figures
 from cocket.engine.gatehouse import Gatehouse
 from cocket.engine.hub import Hub
 from cocket.engine.line import POLL_S, Box, Line, Lines
 from cocket.engine.live import Live
+from cocket.engine.measures import Measures
 from cocket.engine.world import RULES_ID
 from cocket.pipeline import DETECTORS
 from cocket.store.folder import DataFolder
@@ -45,6 +49,10 @@ class Service:
         self.settings = settings
         self.hub = Hub()
         self.auditing = Auditing(folder.audit)
+        self.figures = Figures()
+        self.tracing = Tracing(settings.watching.otlp_endpoint, settings.watching.sample_ratio)
+        self.measures = Measures(folder)
+        self.alarms = Alarms(self)
         self.reference = ReferenceDesk(folder.reference, clock)
         self.keys = KeyRing(folder.path / "keys", clock)
         self.codes = CodeDesk(folder.codes, self.keys, clock, settings.codes.valid_days)
@@ -66,7 +74,9 @@ class Service:
         )
         self.on_reference_changed: list[Callable[[], None]] = [self.gatehouse.places.forget]
         self._take_rules_file()
-        self.lines: Lines = Line(folder, clock, settings, self.hub)
+        self.lines: Lines = Line(
+            folder, clock, settings, self.hub, figures=self.figures, tracing=self.tracing
+        )
         self.clean_trips = CleanTrips(folder, clock, settings.customs, self.lines)
         self.file.transit.checks.clean_trip = self.clean_trips.faults
         self._rate = (time.monotonic(), folder.log.totals().observations, 0.0)
@@ -87,12 +97,15 @@ class Service:
         self.lines.start()
         self._customs_clock.start()
         self.auditing.start()
+        self.alarms.start()
 
     def close(self) -> None:
         """Write what waits, save a checkpoint, let go of the folder."""
+        self.alarms.stop()
         self._customs_clock.stop()
         self.lines.stop()
         self.auditing.stop()
+        self.tracing.close()
         self.folder.close()
 
     def __enter__(self) -> Self:
@@ -184,6 +197,38 @@ class Service:
     def lag(self) -> int:
         """What is stored and not yet detected; a declaration not yet taken in and a journey to be run again count 1."""
         return self.lines.lag
+
+    @property
+    def lag_s(self) -> float:
+        """How many seconds of life the oldest undetected observation has waited, at most since the start."""
+        return self.figures.lag_s(self.lines.detected, self.lines.lag)
+
+    @property
+    def customs_clock_failure(self) -> str | None:
+        """Why the customs file's terms are not recorded at the moment; None when all is well."""
+        return self._customs_clock.failure
+
+    @property
+    def customs_clock_age_s(self) -> float:
+        """Seconds since the customs file's terms were last looked at."""
+        return time.monotonic() - self._customs_clock.beaten_s
+
+    def open_by_severity(self) -> dict[str, int]:
+        """Open alerts by severity, as of some seconds ago."""
+        return self.measures.open_by_severity()
+
+    @property
+    def rate_per_s(self) -> float:
+        """Observations a second, over some seconds."""
+        return self._rate_per_s(self.folder.log.totals().observations)
+
+    def silent_sources(self) -> dict[str, float]:
+        """Doors and device families that used to talk and are silent, and for how many seconds."""
+        return self.figures.silent(self.settings.watching.silent_source_s)
+
+    def backup_age_s(self) -> float | None:
+        """Seconds of life since the last backup of this folder; None if none is known."""
+        return None
 
     @property
     def rows_waiting(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,7 @@ import numpy as np
 from cocket.core.doors import Decoded, Receipt, Reject
 from cocket.core.errors import Busy, Unavailable
 from cocket.core.protocol import Row
+from cocket.core.tracing import Mark, mark_of
 from cocket.engine.service import Service
 from cocket.observations.rules import batch_of
 
@@ -34,6 +36,7 @@ class Waiting:
     rows: list[Row]
     rejects: list[Reject]
     done: Callable[[], None]
+    taken_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
@@ -89,7 +92,25 @@ class Collector:
         rows = [row for w in group for row in w.rows]
         rejects = [reject for w in group for reject in w.rejects]
         if rows or rejects:
-            await self._durable(rows, rejects)
+            span = (
+                self.service.tracing.begin(
+                    "gateway.frame",
+                    began_s=group[0].taken_s,
+                    frames=len(group),
+                    rows=len(rows),
+                    rejects=len(rejects),
+                    doors=sorted({str(row.get("source", "")) for row in rows} | {r.source for r in rejects})[
+                        :8
+                    ],
+                )
+                if self.service.tracing.on
+                else None
+            )
+            try:
+                await self._durable(rows, rejects, group[0].taken_s, mark_of(span))
+            finally:
+                if span is not None:
+                    span.end()
         was_pressed = self.pressed
         self.rows_waiting -= n
         for waiting in group:
@@ -97,10 +118,12 @@ class Collector:
         if was_pressed and not self.pressed:
             self.relieved()
 
-    async def _durable(self, rows: list[Row], rejects: list[Reject]) -> Receipt:
+    async def _durable(
+        self, rows: list[Row], rejects: list[Reject], taken_s: float, mark: Mark | None
+    ) -> Receipt:
         pause = 0.05
         while True:
-            decoded = Decoded(batch_of(rows), np.arange(len(rows)), rejects, "gateway")
+            decoded = Decoded(batch_of(rows), np.arange(len(rows)), rejects, "gateway", taken_s, mark)
             try:
                 receipt = await asyncio.wrap_future(self.service.submit(decoded))
             except (Busy, Unavailable) as error:

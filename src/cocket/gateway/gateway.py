@@ -269,6 +269,11 @@ class Gateway:
         """How many there are."""
         return len(self._connections)
 
+    def connections_by_protocol(self) -> dict[str, int]:
+        """How many there are of each protocol; any thread may ask."""
+        speakers = [connection.speaker for connection in list(self._connections.values())]
+        return dict(Counter("unrecognised" if s is None else s.protocol.name for s in speakers))
+
     def admit(self, connection: Connection) -> bool:
         """Whether one more connection is taken."""
         address = connection.peer.address
@@ -277,6 +282,8 @@ class Gateway:
             len(self._connections) >= self.settings.max_connections
             or self._by_address[address] >= self.settings.max_per_address
         )
+        if log.isEnabledFor(logging.INFO):
+            log.info("a connection from %s", address, extra={"connection": id(connection)})
         self._connections[id(connection)] = connection
         self._by_address[address] += 1
         return not full
@@ -286,6 +293,10 @@ class Gateway:
         if self._connections.pop(id(connection), None) is None:
             return
         self.counts[f"closed-{why}"] += 1
+        if log.isEnabledFor(logging.INFO):
+            names = sorted(connection.names)
+            known = {"connection": id(connection), "device": names[0] if names else None}
+            log.info("a connection from %s is over: %s", connection.peer.address, why, extra=known)
         address = connection.peer.address
         self._by_address[address] -= 1
         if not self._by_address[address]:

@@ -345,6 +345,16 @@ class AlertStore:
             found.by_state[state] += n
         return found
 
+    def open_by_severity(self) -> dict[str, int]:
+        """How many open alerts there are of each severity; reads the table."""
+        query = (
+            sa.select(alerts.c.severity, sa.func.count())
+            .where(alerts.c.ended_us.is_(None), alerts.c.superseded_us.is_(None), alerts.c.state != "closed")
+            .group_by(alerts.c.severity)
+        )
+        with self._db.read() as connection:
+            return {severity: int(n) for severity, n in connection.execute(query)}
+
     def false_alarms(self) -> dict[str, Closed]:
         """By code: how many alerts people closed, how many of them as false, and with which causes."""
         query = (

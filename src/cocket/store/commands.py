@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import sqlalchemy as sa
+
 from cocket.core.errors import Conflict, NotFound
 from cocket.store.database import Database
 from cocket.store.tables import commands
 
+STATES: Final = ("awaiting-approval", "queued", "sent", "done", "failed", "expired", "cancelled")
 OPEN: Final = ("awaiting-approval", "queued", "sent")
 
 
@@ -38,6 +41,12 @@ class CommandStore:
         if row is None:
             raise NotFound(f"there is no command {number}")
         return dict(row)
+
+    def by_state(self) -> dict[str, int]:
+        """How many commands there are in each state."""
+        query = sa.select(commands.c.state, sa.func.count()).group_by(commands.c.state)
+        with self._db.read() as connection:
+            return {state: int(n) for state, n in connection.execute(query)}
 
     def page(
         self, device_id: str | None, state: str | None, limit: int, before: int | None

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from cocket.core.batch import Array
 from cocket.store import tables
+from cocket.store.alert_traces import AlertTraces
 from cocket.store.alerts import AlertStore
 from cocket.store.audit import AuditStore
 from cocket.store.codes import CodeStore
@@ -46,6 +47,7 @@ class MainStores:
     db: Database
     reference: Reference
     alerts: AlertStore
+    alert_traces: AlertTraces
     commands: CommandStore
     book: FileBook
     documents: DocumentStore
@@ -62,6 +64,7 @@ def main_stores(db: Database) -> MainStores:
         db=db,
         reference=Reference(db),
         alerts=AlertStore(db),
+        alert_traces=AlertTraces(db),
         commands=CommandStore(db),
         book=FileBook(db),
         documents=DocumentStore(db),
@@ -101,6 +104,7 @@ class DataFolder:
             stores = main_stores(main_db)
             self.reference = stores.reference
             self.alerts = stores.alerts
+            self.alert_traces = stores.alert_traces
             self.commands = stores.commands
             self.book = stores.book
             self.documents = stores.documents

@@ -158,6 +158,10 @@ class Log(Protocol):
         """One refused row with its raw bytes; None if there is none of that number."""
         ...
 
+    def held(self) -> int:
+        """How many rows wait: neither replayed nor discarded."""
+        ...
+
     def set_aside(self, row: Quarantined) -> None:
         """Keep a stored row that the detectors fail on, once while it is held; the sums stay."""
         ...

@@ -108,6 +108,12 @@ class Quarantine:
                 .values(state="replayed")
             )
 
+    def held(self) -> int:
+        """How many rows wait: neither replayed nor discarded. Reads the whole table."""
+        query = sa.select(sa.func.count()).where(quarantine.c.state == "held")
+        with self._db.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def settle_quarantined(self, row_id: int, state: Literal["replayed", "discarded"]) -> None:
         """Say what became of a row. ``NotFound`` if there is none of that number."""
         with self._db.write() as connection:

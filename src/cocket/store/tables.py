@@ -201,6 +201,16 @@ alert_history = Table(
 )
 """What people did with an alert. Rows are only ever added."""
 
+alert_traces = Table(
+    "alert_traces",
+    main_metadata,
+    Column("alert_id", Text, primary_key=True),
+    Column("trace_id", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("alert_traces_at", "at_us"),
+)
+"""The trace of which an alert came, where traces are on; kept for 30 days."""
+
 commands = Table(
     "commands",
     main_metadata,

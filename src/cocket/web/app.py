@@ -48,6 +48,7 @@ from cocket.web.routes import (
 )
 from cocket.web.sign_in import SignIn
 from cocket.web.stream import Streams
+from cocket.web.tracking import Tracked
 
 BASE: Final = "/api/v1"
 
@@ -142,29 +143,44 @@ _NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 
 
 class _Headers:
-    """Sets what every answer carries. A page that needs more has its own content-security-policy."""
+    """Sets what every answer carries, and tells of each request (``web.tracking``). A page that needs more has its own
+    content-security-policy.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
+        self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
+        tracked = Tracked(scope)
+
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
+                tracked.status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("content-security-policy", _NOTHING)
+                headers["x-request-id"] = tracked.request_id
+                if tracked.traceparent:
+                    headers["traceparent"] = tracked.traceparent
                 if scope["path"].startswith("/api/"):
                     headers.setdefault("cache-control", "no-store")
                 if scope["scheme"] == "https":
                     headers.setdefault("strict-transport-security", _HTTPS_ONLY)
             await send(message)
 
-        await self._app(scope, receive, sending)
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            tracked.status = tracked.status or 500
+            raise
+        finally:
+            tracked.ended(self._service.figures)
 
 
 class _ShortWay:
@@ -259,7 +275,7 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
     app.add_middleware(Audited, service=service)
     app.add_middleware(_ShortWay, service=service)
     app.add_middleware(SignIn, settings=settings.access)
-    app.add_middleware(_Headers)
+    app.add_middleware(_Headers, service=service)
     app.router.default = ControlRoom(settings.map.tiles)
     return app
 

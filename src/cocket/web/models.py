@@ -87,6 +87,15 @@ class Clock(_Answer):
     speed: float
 
 
+class Alarm(_Answer):
+    """Something that Cocket says is wrong with itself."""
+
+    code: Annotated[str, Field(examples=["disk-low"])]
+    since: Time
+    detail: Annotated[str, Field(description="how it stands now")]
+    do: Annotated[str, Field(description="what helps")]
+
+
 class Health(_Answer):
     """That the server is up, and what time it has: every age is measured from ``now``."""
 
@@ -100,6 +109,7 @@ class Health(_Answer):
     demo: bool
     tiles: Annotated[str | None, Field(description="raster tile URL template; null: the bundled base map")]
     attribution: str | None
+    alarms: Annotated[list[Alarm], Field(description="what is wrong with Cocket itself, worst first")]
 
 
 class Stats(_Answer):
@@ -320,6 +330,9 @@ class AlertDetail(Alert):
 
     history: list[Step]
     evidence: list[Proof]
+    trace_id: Annotated[
+        str | None, Field(description="the trace of the frame or body that raised it, where traces are on")
+    ]
 
 
 class AlertAct(BaseModel):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from cocket.core import logs
 from cocket.core.errors import (
     BadSetting,
     Busy,
@@ -63,6 +64,9 @@ class Problem(BaseModel):
     state: str | None = Field(None, description="of a refused event: the state that the machine is in")
     event: str | None = Field(None, description="and the event that was refused")
     allowed: list[str] | None = Field(None, description="and those that its table allows there")
+    request_id: str | None = Field(
+        None, description="the request's `X-Request-Id`, as the server's log has it"
+    )
 
 
 class ProblemError(BaseModel):
@@ -123,6 +127,9 @@ def problem(
         "status": status,
         "detail": detail,
     }
+    asked = logs.fact("request_id")
+    if asked is not None:
+        body["request_id"] = asked
     if faults:
         body["errors"] = [{"path": f.path, "rule": f.rule, "detail": f.detail} for f in faults]
     return Response(_encoded(body | dict(members or {})), status, headers, MEDIA_TYPE)
@@ -188,8 +195,11 @@ def install(app: FastAPI) -> None:
         return problem(error.status_code, detail, None, headers)
 
     async def broken(_: Request, error: Exception) -> Response:
+        asked = logs.fact("request_id")  # the front's headers are not on the answer to what broke it
         return problem(
-            500, f"a fault of ours, {type(error).__name__}; the server's log has the place where it happened"
+            500,
+            f"a fault of ours, {type(error).__name__}; the server's log has the place where it happened",
+            headers=None if asked is None else {"X-Request-Id": asked},
         )
 
     app.add_exception_handler(CocketError, ours)

@@ -83,7 +83,7 @@ def server(
         "proxy_headers": False,  # cocket.web.peer reads them
         "loop": "uvloop" if sys.platform != "win32" else "asyncio",
         "ws": "none",
-        "log_level": "warning",
+        "log_config": None,  # what the command line has set up (core.logs); of requests, web.tracking tells
         "access_log": False,
         "server_header": False,
         "timeout_keep_alive": 75,

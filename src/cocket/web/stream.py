@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from cocket.core import tracing
 from cocket.engine.service import Service
 from cocket.store.alerts import AlertEvent
 from cocket.web import answers
@@ -76,7 +77,7 @@ class Streams:
         self.closing = False
 
         def listener(events: Sequence[AlertEvent]) -> None:
-            loop.call_soon_threadsafe(self._arrive, list(events))
+            loop.call_soon_threadsafe(self._publish, list(events), tracing.here.get())
 
         self._leave = self.service.hub.subscribe(listener)
         self.last = self.service.folder.alerts.last_event_seq()
@@ -97,6 +98,13 @@ class Streams:
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+    def _publish(self, events: list[AlertEvent], mark: tracing.Mark | None) -> None:
+        if mark is None:
+            self._arrive(events)
+            return
+        with self.service.tracing.span("stream.publish", [mark], events=len(events), clients=self.clients):
+            self._arrive(events)
 
     def _arrive(self, events: list[AlertEvent]) -> None:
         """Take events in the order of their numbers, however threads overtook each other on the way here."""

@@ -105,7 +105,12 @@ def _detail(service: Service, row: dict[str, Any]) -> dict[str, Any]:
         | {k: h[k] for k in ("by", "from", "to", "note", "cause", "triage")}
         for h in row["history"]
     ]
-    return {**answers.alert(row), "history": history, "evidence": _evidence(service, row)}
+    return {
+        **answers.alert(row),
+        "history": history,
+        "evidence": _evidence(service, row),
+        "trace_id": service.folder.alert_traces.of(row["id"]),
+    }
 
 
 def _evidence(service: Service, row: dict[str, Any]) -> list[dict[str, Any]]:

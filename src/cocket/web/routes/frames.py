@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection
 from typing import Annotated, Any, Final
 
@@ -20,6 +21,7 @@ from cocket.web import answers, models
 from cocket.web.asking import Asked, Gate, known_query
 from cocket.web.bodies import Intake, content_type
 from cocket.web.problems import declared
+from cocket.web.tracking import traced
 
 router = APIRouter(tags=["frames"])
 
@@ -125,10 +127,14 @@ async def _hand_in(
     if not frames:
         raise Malformed("the body holds no frame")
     address = request.client.host if request.client else ""
-    handed: Handed = await asyncio.wrap_future(
-        gateway.call(gateway.handing.judge(protocol, frames, device_id, address))
-    )
-    receipt = await asyncio.wrap_future(service.submit(handed.decoded()))
+    began = time.monotonic()
+    with traced(request, service, began) as mark:
+        handed: Handed = await asyncio.wrap_future(
+            gateway.call(gateway.handing.judge(protocol, frames, device_id, address))
+        )
+        decoded = handed.decoded()
+        decoded.taken_s, decoded.mark = began, mark
+        receipt = await asyncio.wrap_future(service.submit(decoded))
     gateway.handing.settled(handed)
     return answers.Json(
         {

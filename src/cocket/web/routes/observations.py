@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from cocket.web import answers, models
 from cocket.web.asking import Asked, Cursor, Gate, Limit, NumberPath, Text, known_query
 from cocket.web.bodies import Intake, JsonBody, content_type, json_content, parsed, validated
 from cocket.web.problems import declared
+from cocket.web.tracking import traced
 
 router = APIRouter(tags=["observations"], dependencies=[Depends(known_query)])
 
@@ -157,17 +159,20 @@ async def send(request: Request, service: Asked) -> Response:
     Good rows of a bad batch are kept; each other is named in `rejects` and waits in the quarantine with its bytes.
     A row sent twice counts as a duplicate, so sending again after a lost answer is safe.
     """
+    began = time.monotonic()
     media_type = content_type(request)
     if media_type not in _READERS:
         read(b"", media_type, 0)
     intake: Intake = request.app.state.intake
     max_rows: int = request.app.state.max_rows
-    async with intake.body(request) as body:
-        if len(body) <= _AT_ONCE:
-            decoded = read(body, media_type, max_rows)
-        else:
-            decoded = await run_in_threadpool(read, body, media_type, max_rows)
-        receipt = await asyncio.wrap_future(service.submit(decoded))
+    with traced(request, service, began) as mark:
+        async with intake.body(request) as body:
+            if len(body) <= _AT_ONCE:
+                decoded = read(body, media_type, max_rows)
+            else:
+                decoded = await run_in_threadpool(read, body, media_type, max_rows)
+            decoded.taken_s, decoded.mark = began, mark
+            receipt = await asyncio.wrap_future(service.submit(decoded))
     return receipt_answer(receipt)
 
 

@@ -27,7 +27,8 @@ async def health(request: Request, service: Asked) -> Response:
     """Answers 200 once the server can take observations. In a demo `now` is simulated time.
 
     `degraded` with its reason means that observations are taken and kept, and that the detectors stand still or had to
-    leave something out: journeys whose history is damaged, or observations on which they fail.
+    leave something out: journeys whose history is damaged, or observations on which they fail. `alarms` are what Cocket
+    finds wrong with itself: lag, a growing quarantine, silent sources, disk, clocks, damage.
     """
     tiles = service.settings.map.tiles or None
     return answers.Json(
@@ -40,6 +41,10 @@ async def health(request: Request, service: Asked) -> Response:
             "demo": bool(request.app.state.demo),
             "tiles": tiles,
             "attribution": service.settings.map.attribution or None,
+            "alarms": [
+                {"code": a.code, "since": answers.moment(a.since_us), "detail": a.detail, "do": a.do}
+                for a in service.alarms.current
+            ],
         }
     )
 

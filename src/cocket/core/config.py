@@ -435,6 +435,12 @@ class Access(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     local_accounts: Annotated[
         bool, Meta(description="whether accounts of Cocket's own may sign in beside the provider's")
     ] = True
+    policies: Annotated[
+        str,
+        Meta(
+            description="file of policies (Cedar) added to those of Cocket; see docs/rights.md. Empty: none"
+        ),
+    ] = ""
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ Sign-in makes it, the policies judge it, the audit names it. Nothing else of a r
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -53,3 +54,13 @@ UNSIGNED: Final = Principal("api", "nobody", frozenset({"owner"}))
 
 STRANGER: Final = Principal("stranger", "nobody")
 """Somebody who has not signed in, where people do."""
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names in records are one person's, however they are spelt: case, spaces and forms of letters apart."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(c for c in folded if unicodedata.category(c)[0] not in "ZC")

@@ -17,6 +17,7 @@ from cocket.customs.transit.steps import NO_ARMED_SEAL
 from cocket.customs.transit.view import MovementView
 from cocket.store.file_events import Event
 from cocket.store.folder import DataFolder
+from cocket.store.sight import Sight
 
 _READ: Final = 500
 
@@ -44,12 +45,14 @@ class CustomsFile:
         self.messages = MessageDesk(self.transit, clock)
         self.view = MovementView(self.transit, folder.documents, settings)
 
-    def feed(self, after: int, limit: int, *, mrn: str | None, country: str | None) -> Fed:
-        """Events behind a number; of movements on whose route a country lies, if one is named."""
+    def feed(
+        self, after: int, limit: int, *, mrn: str | None, country: str | None, sight: Sight | None = None
+    ) -> Fed:
+        """Events behind a number; of movements on whose route a country lies, if one is named, and that ``sight`` shows."""
         events: list[Event] = []
         routes: dict[str, Any] = {}
         while len(events) < limit:
-            found = self.book.after(after, _READ, mrn)
+            found = self.book.after(after, _READ, mrn, sight)
             for event in found:
                 after = event.seq
                 if country is not None and country not in self._countries(event.mrn, routes):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cocket.core.clock import US
 from cocket.core.errors import Conflict, Fault, NotFound, Refused
+from cocket.core.principal import same_person
 from cocket.core.protocol import Command, Protocol, Result, Undecodable
 from cocket.engine.service import Service
 from cocket.store.commands import OPEN, CommandStore
@@ -75,7 +76,7 @@ class Commands:
     def approve(self, number: int, *, by: str) -> dict[str, Any]:
         """A second person agrees; ``Conflict`` if it is the same one, or nothing is to be approved."""
         row = self.store.get(number)
-        if row["by"].strip().casefold() == by.strip().casefold():
+        if same_person(row["by"], by):
             raise Conflict(f"{by} asked for command {number}; somebody else has to approve it")
         if row["expires_us"] <= self._service.clock.now_us():
             self._step(number, OPEN, state="expired")

@@ -54,6 +54,8 @@ def query(filters: Mapping[str, Any], cursor: str | None, order: str) -> sa.Sele
         found = found.where(alerts.c.raised_us < filters["until_us"])
     if filters.get("open") is not None:
         found = found.where(OPEN if filters["open"] else sa.not_(OPEN))
+    if filters.get("sight") is not None:
+        found = found.where(filters["sight"].alerts())
     if filters.get("superseded") is not None:
         is_null = alerts.c.superseded_us.is_(None)
         found = found.where(sa.not_(is_null) if filters["superseded"] else is_null)

@@ -21,6 +21,7 @@ from cocket.core.alerts import SEVERITIES, AlertChange
 from cocket.core.errors import Conflict, DataDamaged, NotFound
 from cocket.store import alert_pages, alert_rows
 from cocket.store.database import Database
+from cocket.store.sight import Sight
 from cocket.store.snapshot import page_checksum, write_pages
 from cocket.store.tables import alert_history, alerts, detection, snapshot_pages
 
@@ -254,7 +255,8 @@ class AlertStore:
 
         ``order`` is ``newest`` (raised last first) or ``urgent`` (worst severity first, then newest). Filters:
         ``code``, ``severity``, ``state`` (lists), ``mrn``, ``device_id``, ``equipment_id``, ``since_us``,
-        ``until_us`` (of ``raised_us``, until exclusive), ``open`` (not ended, not superseded, not closed), ``superseded``. A cursor that was
+        ``until_us`` (of ``raised_us``, until exclusive), ``open`` (not ended, not superseded, not closed), ``superseded``, ``sight``
+        (what somebody may see). A cursor that was
         not ours raises ``Malformed``.
         """
         query = alert_pages.query(filters, cursor, order).limit(limit + 1)
@@ -294,9 +296,13 @@ class AlertStore:
         with nullcontext(connection) if connection is not None else self._db.read() as reading:
             return [alert_pages.plain(row) for row in reading.execute(query).mappings()]
 
-    def events_after(self, seq: int, limit: int = 1000) -> list[AlertEvent]:
-        """Every alert that changed after ``seq``, once, as it stands now, in the order of the latest changes."""
+    def events_after(self, seq: int, limit: int = 1000, sight: Sight | None = None) -> list[AlertEvent]:
+        """Every alert that changed after ``seq``, once, as it stands now, in the order of the latest changes; of those that
+        ``sight`` shows, if one is given.
+        """
         query = alerts.select().where(alerts.c.seq > seq).order_by(alerts.c.seq).limit(limit)
+        if sight is not None:
+            query = query.where(sight.alerts())
         with self._db.read() as connection:
             return [
                 AlertEvent(row["seq"], alert_pages.plain(row)) for row in connection.execute(query).mappings()

@@ -162,8 +162,9 @@ class Bindings:
         *,
         mrn: str | None = None,
         device_id: str | None = None,
+        sight: Any = None,
     ) -> tuple[list[Binding], str | None]:
-        """Bindings by id, and the cursor of the next page (None at the end). ``Malformed`` on a bad cursor."""
+        """Bindings by id, and the cursor of the next page (None at the end); of movements that a ``Sight`` shows, if one is given. ``Malformed`` on a bad cursor."""
         query = bindings.select().order_by(bindings.c.id).limit(limit + 1)
         if cursor is not None:
             if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
@@ -173,6 +174,8 @@ class Bindings:
             query = query.where(bindings.c.mrn == mrn)
         if device_id is not None:
             query = query.where(bindings.c.device_id == device_id)
+        if sight is not None:
+            query = query.where(bindings.c.mrn.in_(sight.movements()))
         with self._db.read() as connection:
             rows = [Binding(*row) for row in connection.execute(query)]
         return rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from cocket.core.errors import NotFound
 from cocket.store.code_tables import code_uses, codes, scans
 from cocket.store.database import Database
+from cocket.store.sight import Sight
 
 Row = dict[str, Any]
 
@@ -81,13 +82,17 @@ class CodeStore:
         query = CODE.where(codes.c.mrn == mrn, codes.c.purpose == purpose, codes.c.void_us.is_(None))
         return [dict(r) for r in connection.execute(query.order_by(codes.c.id)).mappings()]
 
-    def page(self, mrn: str | None, limit: int, before: int | None) -> tuple[list[Row], int | None]:
-        """Newest first, and the id behind which the next page begins."""
+    def page(
+        self, mrn: str | None, limit: int, before: int | None, sight: Sight | None = None
+    ) -> tuple[list[Row], int | None]:
+        """Newest first, and the id behind which the next page begins; of movements that ``sight`` shows, if one is given."""
         query = CODE.order_by(codes.c.id.desc()).limit(limit + 1)
         if mrn is not None:
             query = query.where(codes.c.mrn == mrn)
         if before is not None:
             query = query.where(codes.c.id < before)
+        if sight is not None:
+            query = query.where(codes.c.mrn.in_(sight.movements()))
         return self._page(query, limit)
 
     def void(self, connection: sa.Connection, code_id: int, *, by: str, reason: str, at_us: int) -> None:

@@ -158,15 +158,19 @@ class DocumentStore:
         return self._blob(document_id, "original")
 
     def page(
-        self, filters: Mapping[str, str | None], limit: int, before: int | None
+        self, filters: Mapping[str, Any], limit: int, before: int | None
     ) -> tuple[list[Kept], int | None]:
-        """Newest first. Filters: ``kind``, ``mrn``, ``q`` (part of a reference, or a thing that it names)."""
+        """Newest first. Filters: ``kind``, ``mrn``, ``q`` (part of a reference, or a thing that it names), ``sight``
+        (of movements that somebody may see).
+        """
         c = customs_documents.c
         query = sa.select(*_HEAD).order_by(c.seq.desc()).limit(limit + 1)
         if filters.get("kind"):
             query = query.where(c.kind == filters["kind"])
         if filters.get("mrn"):
             query = query.where(c.mrn == filters["mrn"])
+        if filters.get("sight") is not None:
+            query = query.where(c.mrn.in_(filters["sight"].movements()))
         if filters.get("q"):
             q = str(filters["q"])
             naming = sa.select(document_subjects.c.document_id).where(

@@ -21,6 +21,7 @@ from cocket.store.file_tables import (
     file_subjects,
     waiting_effects,
 )
+from cocket.store.sight import Sight
 
 _CHUNK: Final = 500
 CLEAN_TRIP: Final = "clean-trip report"
@@ -133,11 +134,13 @@ class FileBook:
         with self.db.read() as reading:
             return list(_events(reading, query))
 
-    def after(self, seq: int, limit: int, mrn: str | None = None) -> list[Event]:
-        """Events behind a number, in the order of recording: the feed."""
+    def after(self, seq: int, limit: int, mrn: str | None = None, sight: Sight | None = None) -> list[Event]:
+        """Events behind a number, in the order of recording: the feed; of movements that ``sight`` shows, if one is given."""
         query = file_events.select().where(file_events.c.seq > seq).order_by(file_events.c.seq).limit(limit)
         if mrn is not None:
             query = query.where(file_events.c.mrn == mrn)
+        if sight is not None:
+            query = query.where(file_events.c.mrn.in_(sight.movements()))
         with self.db.read() as connection:
             return list(_events(connection, query))
 

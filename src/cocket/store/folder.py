@@ -29,11 +29,13 @@ from cocket.store.database import Database, FolderRefused
 from cocket.store.dedupe import DEFAULT_BUDGET_BYTES, Seen
 from cocket.store.file_events import FileBook
 from cocket.store.gates import GateStore
+from cocket.store.grants import GrantStore
 from cocket.store.guarantees import GuaranteeStore
 from cocket.store.history import History
 from cocket.store.log import Log
 from cocket.store.log_sqlite import SqliteLog
 from cocket.store.reference import Reference
+from cocket.store.sight import SightStore
 from cocket.store.stamps import StampStore
 
 LOG_PAGE_BYTES = 16_384
@@ -56,6 +58,8 @@ class MainStores:
     stamps: StampStore
     gates: GateStore
     audit: AuditStore
+    grants: GrantStore
+    sights: SightStore
 
 
 def main_stores(db: Database) -> MainStores:
@@ -73,6 +77,8 @@ def main_stores(db: Database) -> MainStores:
         stamps=StampStore(db),
         gates=GateStore(db),
         audit=AuditStore(db),
+        grants=GrantStore(db),
+        sights=SightStore(db),
     )
 
 
@@ -113,6 +119,8 @@ class DataFolder:
             self.stamps = stores.stamps
             self.gates = stores.gates
             self.audit = stores.audit
+            self.grants = stores.grants
+            self.sights = stores.sights
         except BaseException:
             self.close()
             raise

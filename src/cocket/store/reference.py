@@ -90,6 +90,7 @@ class Reference(Bindings):
                 "changed_by": by,
                 "corridor": doc.get("corridor") if kind == "movement" else None,
                 "is_open": doc.get("arrived_at") is None if kind == "movement" else None,
+                "holder": doc.get("holder_id") or doc.get("holder") if kind == "movement" else None,
             }
             for doc_id, doc in changed.items()
         ]
@@ -171,7 +172,7 @@ class Reference(Bindings):
         """Documents by id, and the cursor of the next page (None at the end).
 
         Filters of movements: ``q`` (part of the MRN, or of a device or equipment bound to it), ``open`` (has not
-        arrived), ``corridor``, ``state`` of its machine. ``q`` of other kinds: part of the id. An unknown filter raises ``Malformed``.
+        arrived), ``corridor``, ``state`` of its machine, ``sight`` (what somebody may see). ``q`` of other kinds: part of the id. An unknown filter raises ``Malformed``.
         """
         _check_kind(kind)
         query = documents.select().where(documents.c.kind == kind)
@@ -241,6 +242,8 @@ def _filter(kind: str, name: str, value: Any) -> sa.ColumnElement[bool]:
         return documents.c.is_open.is_(bool(value))
     if kind == "movement" and name == "state":
         return _in_state(str(value))
+    if kind == "movement" and name == "sight":
+        return documents.c.id.in_(value.movements())
     if kind == "movement" and name == "corridor":
         return documents.c.corridor == str(value)
     raise Malformed(f"{name!r} does not filter {kind} documents")

@@ -102,10 +102,12 @@ documents = Table(
     Column("changed_by", Text, nullable=False),
     Column("corridor", Text),
     Column("is_open", Boolean),
+    Column("holder", Text),
     Index("documents_corridor", "corridor"),
+    Index("documents_holder", "holder"),
 )
-"""Zones, corridors, offices, devices, movements, rules. ``corridor`` and ``is_open`` (no ``arrived_at``) are
-drawn out of movements, for filtering."""
+"""Zones, corridors, offices, devices, movements, rules. ``corridor``, ``is_open`` (no ``arrived_at``) and
+``holder`` (their identification, or else their name) are drawn out of movements, for filtering."""
 
 bindings = Table(
     "bindings",

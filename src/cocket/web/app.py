@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -25,6 +26,8 @@ from cocket.web import docs_page, metrics, models, models_file, models_gates, pr
 from cocket.web.audited import Audited
 from cocket.web.bodies import Intake
 from cocket.web.control_room import ControlRoom
+from cocket.web.rights.door import Guard, declared_refusals
+from cocket.web.rights.engine import Policies
 from cocket.web.routes import (
     alerts,
     audit,
@@ -224,6 +227,7 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
         yield
         app.state.streams.close()
 
+    policies = Policies(Path(settings.access.policies) if settings.access.policies else None)
     app = FastAPI(
         title="Cocket",
         version=__version__,
@@ -271,9 +275,10 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
         app.include_router(system.demo_router, prefix=BASE)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     _add_pages(app, service, gateway)
-    # The last added is the first asked: headers, then who asks, then the short way, then what is recorded.
+    # The last added is the first asked: headers, then who asks, then what they may, then the short way, then what is recorded.
     app.add_middleware(Audited, service=service)
     app.add_middleware(_ShortWay, service=service)
+    app.add_middleware(Guard, service=service, policies=policies)
     app.add_middleware(SignIn, settings=settings.access)
     app.add_middleware(_Headers, service=service)
     app.router.default = ControlRoom(settings.map.tiles)
@@ -312,6 +317,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 for answer in operation["responses"].values():
                     if answer["description"] == "Successful Response":  # FastAPI's own words
                         answer["description"] = "Done"
+        declared_refusals(schema["paths"])
         for name in ("HTTPValidationError", "ValidationError"):
             components.pop(name, None)
         app.openapi_schema = schema

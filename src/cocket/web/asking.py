@@ -12,6 +12,7 @@ from cocket.core.errors import Fault, Malformed, Refused
 from cocket.customs.shapes import ID_PATTERN, Moment
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
+from cocket.web.rights.asker import Asker
 
 
 async def _service(request: Request) -> Service:
@@ -45,6 +46,26 @@ async def _gateway(request: Request) -> Gateway:
     return gateway
 
 
+async def _asker(request: Request) -> Asker:
+    asker: Asker = request.state.asker
+    return asker
+
+
+_SAID = Query(
+    min_length=1,
+    max_length=128,
+    description="who does it; kept with the change. Where people sign in it is they, whatever is said here",
+)
+
+
+async def _by(request: Request, by: Annotated[str, _SAID] = "api") -> str:
+    return (await _asker(request)).by(by)
+
+
+async def _phone_by(request: Request, by: Annotated[str, _SAID] = "phone") -> str:
+    return (await _asker(request)).by(by)
+
+
 def number_cursor(cursor: str | None) -> int | None:
     """The number that a cursor of a numbered list is; ``Malformed`` if it is none."""
     if cursor is None:
@@ -58,7 +79,9 @@ Asked = Annotated[Service, Depends(_service)]
 Gate = Annotated[Gateway, Depends(_gateway)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="most items on a page")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
-By = Annotated[str, Query(min_length=1, max_length=128, description="who does it; kept with the change")]
+By = Annotated[str, Depends(_by)]
+PhoneBy = Annotated[str, Depends(_phone_by)]
+Asks = Annotated[Asker, Depends(_asker)]
 At = Annotated[Moment | None, Query(description="RFC 3339")]
 IdPath = Annotated[str, Path(pattern=ID_PATTERN, max_length=64)]
 NumberPath = Annotated[int, Path(ge=1, le=2**63 - 1)]

@@ -16,6 +16,7 @@ from cocket.customs.codes.claims import MOST_TEXT_BYTES, Code
 from cocket.customs.codes.keyring import KeyRing
 from cocket.customs.codes.signing import Verdict, cleaned, is_stamp, verify
 from cocket.store.codes import CodeStore, Row
+from cocket.store.sight import Sight
 
 _DAY_US: Final = 86_400 * US
 
@@ -87,10 +88,10 @@ class CodeDesk:
         return shown(self.store.get(code_id), self._clock.now_us())
 
     def page(
-        self, mrn: str | None, limit: int, before: int | None
+        self, mrn: str | None, limit: int, before: int | None, sight: Sight | None = None
     ) -> tuple[list[dict[str, Any]], int | None]:
         """Codes as they are shown, newest first."""
-        rows, following = self.store.page(mrn, limit, before)
+        rows, following = self.store.page(mrn, limit, before, sight)
         now = self._clock.now_us()
         return [shown(row, now) for row in rows], following
 

@@ -79,6 +79,42 @@ ACTIONS: Final[dict[str, str]] = {
 }
 """By name, what somebody with it may do."""
 
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "look:file": (
+        "movement:read",
+        "document:read",
+        "evidence:read",
+        "binding:read",
+        "seal:read",
+        "guarantee:read",
+        "code:read",
+        "scan:read",
+        "gate:read",
+        "transport:read",
+        "link:read",
+        "feed:read",
+    ),
+    "look:watch": (
+        "alert:read",
+        "stream:read",
+        "case:read",
+        "unit:read",
+        "position:read",
+        "command:read",
+        "reference:read",
+        "rules:read",
+        "system:read",
+    ),
+    "look:all": (
+        "look:file",
+        "look:watch",
+        "quarantine:read",
+        "stamp:read",
+        "change:read",
+    ),
+}
+"""Groups of actions that policies may name: to look at the customs file, at what goes on, and at everything."""
+
 EVENT_ACTIONS: Final[dict[str, str]] = {
     "lodge": "movement:process",
     "accept": "movement:process",

@@ -14,7 +14,7 @@ from cocket.core.keys import key_text
 from cocket.customs.machines.alert import Act, act_on
 from cocket.engine.service import Service
 from cocket.web import answers, models
-from cocket.web.asking import Asked, At, Cursor, Limit, Text, known_query
+from cocket.web.asking import Asked, Asks, At, Cursor, Limit, Text, known_query
 from cocket.web.bodies import JsonBody, json_content, parsed, validated
 from cocket.web.problems import declared
 
@@ -27,6 +27,7 @@ _BITS64: Final = 0xFFFFFFFFFFFFFFFF
 @router.get("/alerts", summary="Alerts", response_model=models.AlertPage, responses=declared(400, 422))
 def alerts(
     service: Asked,
+    asks: Asks,
     limit: Limit = 100,
     cursor: Cursor = None,
     code: Annotated[list[str] | None, Query(description="may repeat", max_length=50)] = None,
@@ -57,6 +58,7 @@ def alerts(
         "until_us": None if until is None else parse_rfc3339(until),
         "open": open,
         "superseded": superseded,
+        "sight": asks.sight,
     }
     given = {name: value for name, value in filters.items() if value is not None}
     rows, following = service.folder.alerts.page(given, cursor, limit, order)
@@ -84,14 +86,14 @@ def alert(service: Asked, alert_id: AlertId) -> Response:
     responses=declared(400, 404, 408, 409, 413, 415, 422, 429),
     openapi_extra=json_content("AlertAct", example={"state": "acknowledged", "by": "amina", "version": 1}),
 )
-def act(service: Asked, alert_id: AlertId, body: JsonBody) -> Response:
+def act(service: Asked, asks: Asks, alert_id: AlertId, body: JsonBody) -> Response:
     """Step by step: raised → acknowledged → triaged → driver-contacted → unit-dispatched → on-scene → closed.
 
     Steps may be left out on the way forward, but the first is to acknowledge. An impossible step and a stale `version`
     are 409; closing without a cause, and triage without its finding, are 422.
     """
     asked = validated(models.AlertAct, parsed(body))
-    wanted = Act(asked.state, asked.by, asked.triage, asked.cause, asked.note, asked.version)
+    wanted = Act(asked.state, asks.by(asked.by), asked.triage, asked.cause, asked.note, asked.version)
     event = act_on(service.folder.alerts, alert_id, wanted, service.clock.now_us())
     service.hub.publish([event])
     row = service.folder.alerts.get(alert_id)

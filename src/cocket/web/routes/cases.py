@@ -38,7 +38,7 @@ def put_unit(
     service: Asked,
     id: IdPath,  # noqa: A002 - the contract's name
     body: JsonBody,
-    by: By = "api",
+    by: By,
 ) -> Response:
     """Who it is, where it is now, and whether it is on duty."""
     given = validated(models_gates.NewUnit, parsed(body))
@@ -72,7 +72,7 @@ def case(service: Asked, mrn: IdPath) -> Response:
     responses=declared(400, 404, 408, 409, 413, 415, 422, 429),
     openapi_extra=json_content("NewDispatch", example={"unit_id": "MALABA-2", "note": "rope cut at km 12"}),
 )
-def dispatch(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response:
+def dispatch(service: Asked, mrn: IdPath, body: JsonBody, by: By) -> Response:
     """Each alert of the case that may be moved is acknowledged and becomes unit-dispatched, by this person; the rest stays as it is."""
     given = validated(models_gates.NewDispatch, parsed(body))
     return answers.Json(service.gatehouse.cases.dispatch(mrn, given.unit_id, given.note, by=by), 201)

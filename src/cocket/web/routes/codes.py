@@ -13,7 +13,7 @@ from cocket.customs.codes import render
 from cocket.customs.shapes import EQUIPMENT_PATTERN, Id, Moment, Mrn
 from cocket.engine.service import Service
 from cocket.web import answers, models_codes
-from cocket.web.asking import Asked, By, Cursor, Limit, NumberPath, Text, known_query, number_cursor
+from cocket.web.asking import Asked, Asks, By, Cursor, Limit, NumberPath, Text, known_query, number_cursor
 from cocket.web.bodies import JsonBody, json_content, parsed, validated
 from cocket.web.problems import declared
 
@@ -71,7 +71,7 @@ def _us(moment: str | None) -> int | None:
     responses=declared(400, 408, 409, 413, 415, 422, 429),
     openapi_extra=json_content("NewCode", example=_EXAMPLE),
 )
-def issue(service: Asked, body: JsonBody, by: By = "api") -> Response:
+def issue(service: Asked, body: JsonBody, by: By) -> Response:
     """Signed, and good for one use. There is one live code for each purpose, MRN and equipment."""
     wanted = validated(NewCode, parsed(body))
     code = service.codes.issue(
@@ -93,9 +93,11 @@ def issue(service: Asked, body: JsonBody, by: By = "api") -> Response:
     response_model=models_codes.CodePage,
     responses=declared(400, 422),
 )
-def codes(service: Asked, mrn: Text = None, limit: Limit = 100, cursor: Cursor = None) -> Response:
+def codes(
+    service: Asked, asks: Asks, mrn: Text = None, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
     """Newest first, with their state and their use."""
-    items, following = service.codes.page(mrn, limit, number_cursor(cursor))
+    items, following = service.codes.page(mrn, limit, number_cursor(cursor), asks.sight)
     return answers.page(items, None if following is None else str(following))
 
 
@@ -119,7 +121,7 @@ def code(service: Asked, number: NumberPath) -> Response:
     responses=declared(*_WRITE),
     openapi_extra=json_content("ReasonGiven", example={"reason": "the paper was lost"}),
 )
-def void(service: Asked, number: NumberPath, body: JsonBody, by: By = "api") -> Response:
+def void(service: Asked, number: NumberPath, body: JsonBody, by: By) -> Response:
     """It is refused from then on. One that was used stays used."""
     wanted = validated(ReasonGiven, parsed(body))
     return answers.Json(service.codes.void(number, by=by, reason=wanted.reason))
@@ -213,7 +215,7 @@ def keys(service: Asked) -> Response:
     responses=declared(400, 408, 413, 415, 422, 429),
     openapi_extra=json_content("ReasonGiven", example={"reason": "a new year"}),
 )
-def rotate(service: Asked, body: JsonBody, by: By = "api") -> Response:
+def rotate(service: Asked, body: JsonBody, by: By) -> Response:
     """What the old key signed stays good; the old private key is deleted. The answer is the new key."""
     wanted = validated(ReasonGiven, parsed(body))
     return answers.Json(service.keys.rotate(by=by, reason=wanted.reason), 201)
@@ -227,7 +229,7 @@ def rotate(service: Asked, body: JsonBody, by: By = "api") -> Response:
     responses=declared(*_WRITE),
     openapi_extra=json_content("ReasonGiven", example={"reason": "the server was stolen"}),
 )
-def revoke(service: Asked, kid: Kid, body: JsonBody, by: By = "api") -> Response:
+def revoke(service: Asked, kid: Kid, body: JsonBody, by: By) -> Response:
     """For a key that somebody else may have. If it is the current one, a new one takes its place at once."""
     wanted = validated(ReasonGiven, parsed(body))
     return answers.Json(service.keys.revoke(kid, by=by, reason=wanted.reason))

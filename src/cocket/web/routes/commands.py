@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from cocket.core.errors import Forbidden
 from cocket.web import answers, models
-from cocket.web.asking import By, Cursor, Gate, IdPath, Limit, NumberPath, Text, known_query, number_cursor
+from cocket.web.asking import (
+    Asks,
+    By,
+    Cursor,
+    Gate,
+    IdPath,
+    Limit,
+    NumberPath,
+    Text,
+    known_query,
+    number_cursor,
+)
 from cocket.web.bodies import JsonBody, json_content, parsed, validated
 from cocket.web.problems import declared
 
@@ -20,6 +32,11 @@ _EXAMPLE = {
     "parameters": {"password": "888888"},
     "reason": "arrived at the destination office",
 }
+
+
+MASK: Final = "••••••"
+"""In place of what opens a lock: that one was given may be seen, by nobody which."""
+_SECRET: Final = frozenset({"password"})
 
 
 class NewCommand(BaseModel):
@@ -43,7 +60,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "id": row["id"],
         "device_id": row["device_id"],
         "command": row["command"],
-        "parameters": row["parameters"],
+        "parameters": {k: MASK if k in _SECRET else v for k, v in row["parameters"].items()},
         "reason": row["reason"],
         "by": row["by"],
         "at": answers.moment(row["at_us"]),
@@ -65,9 +82,15 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     responses=declared(400, 404, 408, 409, 413, 415, 422, 429),
     openapi_extra=json_content("NewCommand", example=_EXAMPLE),
 )
-def ask(gateway: Gate, id: IdPath, body: JsonBody, by: By = "api") -> Response:  # noqa: A002 - the contract's name
-    """It is delivered when the device next speaks. Unlocking waits until a second person has approved it."""
+def ask(gateway: Gate, asks: Asks, id: IdPath, body: JsonBody, by: By) -> Response:  # noqa: A002 - the contract's name
+    """It is delivered when the device next speaks. Unlocking waits until a second person has approved it; where people sign in, the first
+    has to be a person too, for a program's token is somebody's.
+    """
     wanted = validated(NewCommand, parsed(body))
+    if asks.signed and wanted.command in gateway.settings.two_persons and asks.who.kind != "person":
+        raise Forbidden(
+            f"{wanted.command} takes two persons, and {asks.who.id} is none; somebody who signs in has to ask"
+        )
     row = gateway.commands.request(id, wanted.command, wanted.parameters, by=by, reason=wanted.reason)
     return answers.Json(_shown(row), 201)
 
@@ -87,7 +110,7 @@ def commands(
         str | None, Query(pattern="^(awaiting-approval|queued|sent|done|failed|expired|cancelled)$")
     ] = None,
 ) -> Response:
-    """Newest first, with who asked, who approved, when it was sent and what the device answered."""
+    """Newest first, with who asked, who approved, when it was sent and what the device answered. Passwords are not shown."""
     rows, following = gateway.commands.store.page(device_id, state, limit, number_cursor(cursor))
     return answers.page([_shown(row) for row in rows], None if following is None else str(following))
 
@@ -107,7 +130,7 @@ def command(gateway: Gate, number: NumberPath) -> Response:
     responses=declared(400, 404, 408, 409, 413, 415, 422, 429),
     openapi_extra=json_content("Person", example={}),
 )
-def approve(gateway: Gate, number: NumberPath, body: JsonBody, by: By = "api") -> Response:
+def approve(gateway: Gate, number: NumberPath, body: JsonBody, by: By) -> Response:
     """By another person than the one who asked; then it is sent when the device next speaks."""
     validated(Person, parsed(body) if body.strip() else {})
     return answers.Json(_shown(gateway.commands.approve(number, by=by)))
@@ -120,7 +143,7 @@ def approve(gateway: Gate, number: NumberPath, body: JsonBody, by: By = "api") -
     responses=declared(400, 404, 408, 409, 413, 415, 422, 429),
     openapi_extra=json_content("Person", example={}),
 )
-def cancel(gateway: Gate, number: NumberPath, body: JsonBody, by: By = "api") -> Response:
+def cancel(gateway: Gate, number: NumberPath, body: JsonBody, by: By) -> Response:
     """Possible until it was sent."""
     validated(Person, parsed(body) if body.strip() else {})
     return answers.Json(_shown(gateway.commands.cancel(number, by=by)))

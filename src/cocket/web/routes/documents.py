@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from cocket.customs.transit.view import document_brief
 from cocket.web import answers, models_file
-from cocket.web.asking import Asked, By, Cursor, Limit, Text, known_query, number_cursor
+from cocket.web.asking import Asked, Asks, By, Cursor, Limit, Text, known_query, number_cursor
 from cocket.web.bodies import AnyBody, content_type
 from cocket.web.problems import declared
 
@@ -55,8 +55,8 @@ def send(
     service: Asked,
     request: Request,
     body: AnyBody,
+    by: By,
     name: Annotated[str, Query(max_length=255, description="the file's name")] = "",
-    by: By = "api",
 ) -> Response:
     """NCTS phase 5, WCO Data Model, ASYCUDA SAD, UN/EDIFACT (CUSCAR, CODECO, COPRAR, IFTSTA, BAPLIE), CSV or Excel manifests.
 
@@ -77,6 +77,7 @@ def send(
 )
 def documents(
     service: Asked,
+    asks: Asks,
     limit: Limit = 100,
     cursor: Cursor = None,
     kind: Text = None,
@@ -90,7 +91,8 @@ def documents(
 ) -> Response:
     """Newest first."""
     before = number_cursor(cursor)
-    found, following = service.file.documents.store.page({"kind": kind, "mrn": mrn, "q": q}, limit, before)
+    filters = {"kind": kind, "mrn": mrn, "q": q, "sight": asks.sight}
+    found, following = service.file.documents.store.page(filters, limit, before)
     return answers.page([document_brief(d) for d in found], None if following is None else str(following))
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from cocket.core.clock import parse_rfc3339
 from cocket.customs.gates.verdict import DECISIONS, Arrival
 from cocket.web import answers, models_gates
-from cocket.web.asking import Asked, By, Cursor, IdPath, Limit, known_query, number_cursor
+from cocket.web.asking import Asked, Asks, By, Cursor, IdPath, Limit, known_query, number_cursor
 from cocket.web.bodies import JsonBody, json_content, parsed, validated
 from cocket.web.problems import declared
 
@@ -43,7 +43,7 @@ _WRITTEN: Final[dict[int | str, dict[str, Any]]] = {
     responses={**_WRITTEN, **declared(400, 408, 413, 415, 422, 429)},
     openapi_extra=json_content("NewGate", example=_GATE),
 )
-def put_gate(service: Asked, gate: IdPath, body: JsonBody, by: By = "api") -> Response:
+def put_gate(service: Asked, gate: IdPath, body: JsonBody, by: By) -> Response:
     """Where a barrier is, of which office, and what it is for."""
     given = validated(models_gates.NewGate, parsed(body))
     doc, new = service.gatehouse.gates.put(gate, given.model_dump(), by=by)
@@ -75,11 +75,15 @@ def one_gate(service: Asked, gate: IdPath) -> Response:
     responses=declared(400, 404, 408, 413, 415, 422, 429),
     openapi_extra=json_content("NewArrival", example=_ARRIVAL),
 )
-def arrive(service: Asked, gate: IdPath, body: JsonBody, by: By = "api") -> Response:
+def arrive(service: Asked, asks: Asks, gate: IdPath, body: JsonBody, by: By) -> Response:
     """Declarations, bookings, passes and movements are joined by plate and containers, and the barrier opens, holds, or sends to the
     desk, with every reason. Each arrival is kept. When it opens, passes are used up and the exit is recorded on the movements.
     """
     given = validated(models_gates.NewArrival, parsed(body))
+    if asks.who.offices:
+        office = service.gatehouse.gates.gate(gate)["office"]
+        if office is not None:
+            asks.may("gate:pass", "gate", office=office)
     arrival = Arrival(
         given.direction,
         given.plate,

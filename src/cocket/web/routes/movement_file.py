@@ -10,14 +10,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from cocket.core.clock import parse_rfc3339, rfc3339
-from cocket.core.errors import Malformed, NotFound, TooLarge
+from cocket.core.errors import Fault, Malformed, NotFound, Refused, TooLarge
 from cocket.customs.transit.messages import Envelope
 from cocket.customs.transit.view import event_shown
 from cocket.store.file_events import Event
 from cocket.web import answers, models_file
-from cocket.web.asking import Asked, At, By, Cursor, IdPath, Limit, Text, known_query
+from cocket.web.asking import Asked, Asks, At, By, Cursor, IdPath, Limit, Text, known_query
 from cocket.web.bodies import AnyBody, JsonBody, content_type, parsed, validated
 from cocket.web.problems import declared
+from cocket.web.rights.actions import EVENT_ACTIONS, EVENT_OFFICES
 
 router = APIRouter(tags=["movements"], dependencies=[Depends(known_query)])
 
@@ -66,11 +67,12 @@ _MAGIC: Final = {
         }
     },
 )
-def act(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response:
+def act(service: Asked, asks: Asks, mrn: IdPath, body: JsonBody, by: By) -> Response:
     """One event, or an array of them, all or none, in the order given. What is impossible is refused with the state, the event and what is
     allowed; what lacks its ground (a guarantee, an armed seal, a clean trip) with the rule that it broke.
 
-    Events count by event time (`at`); one that is told late is put in its place if everything after it stays possible.
+    Events count by event time (`at`); one that is told late is put in its place if everything after it stays possible. Where people sign
+    in, each event needs a right of its own, and officers act at their own offices: `office` is filled with theirs if they have one only.
     """
     given = parsed(body)
     rows = given if isinstance(given, list) else [given]
@@ -79,7 +81,7 @@ def act(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response
     wanted = []
     for row in rows:
         validated(models_file.MovementAct, row)
-        wanted.append(service.file.transit.wanted(row, by=by))
+        wanted.append(service.file.transit.wanted(_answered_for(asks, service, mrn, row), by=by))
     if any(w.event == "arm" for w in wanted):
         service.taken_in(_SELF_TEST_WAIT_S)
     if any(w.event == "discharge" for w in wanted):
@@ -97,6 +99,24 @@ def act(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response
         },
         201,
     )
+
+
+def _answered_for(asks: Asks, service: Asked, mrn: str, row: dict[str, Any]) -> dict[str, Any]:
+    """An event in the name and at the office of who asks; ``Forbidden`` if it is not theirs to record."""
+    action = EVENT_ACTIONS.get(str(row["event"]))
+    if not asks.signed or action is None:  # an unknown event is refused by the machine, in its words
+        return row
+    office = asks.office(row.get("office"))
+    asks.may(action, "movement", office=office)
+    place = EVENT_OFFICES.get(str(row["event"]))
+    if asks.who.offices and place is not None:
+        if office is None:
+            detail = f"say at which office: {', '.join(sorted(asks.who.offices))}"
+            raise Refused(detail, [Fault("/office", "required", detail)])
+        declared_at = service.reference.get("movement", mrn).get(place)
+        if declared_at is not None:
+            asks.may(action, "movement", office=declared_at)
+    return {**row, "by": asks.who.id, "office": office}
 
 
 @router.get(
@@ -155,6 +175,7 @@ def message(
 )
 def feed(
     service: Asked,
+    asks: Asks,
     after: Annotated[int, Query(ge=0, le=2**53, description="`next` of the page before; 0 begins")] = 0,
     limit: Limit = 100,
     mrn: Text = None,
@@ -163,7 +184,7 @@ def feed(
     ] = None,
 ) -> Response:
     """Every event of movements, seals and guarantees, in the order of recording, without gaps: for partners and other systems."""
-    found = service.file.feed(after, limit, mrn=mrn, country=country)
+    found = service.file.feed(after, limit, mrn=mrn, country=country, sight=asks.sight)
     return answers.Json({"items": [_fed(e) for e in found.events], "next": found.next})
 
 
@@ -211,7 +232,7 @@ def _evidence(row: dict[str, Any]) -> dict[str, Any]:
         }
     },
 )
-def give(service: Asked, request: Request, mrn: IdPath, body: AnyBody, by: By = "api") -> Response:
+def give(service: Asked, request: Request, mrn: IdPath, body: AnyBody, by: By) -> Response:
     """A JPEG, PNG or PDF. Name its `id` in the `evidence` of an appeal, an incident or a note."""
     media_type = content_type(request)
     if media_type not in _EVIDENCE:

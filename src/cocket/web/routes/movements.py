@@ -14,7 +14,7 @@ from cocket.customs.reference import binding_shown, shown
 from cocket.engine.service import Service
 from cocket.store.bindings import Binding
 from cocket.web import answers, models, models_file, tracks
-from cocket.web.asking import Asked, At, By, Cursor, IdPath, Limit, NumberPath, Text, known_query
+from cocket.web.asking import Asked, Asks, At, By, Cursor, IdPath, Limit, NumberPath, Text, known_query
 from cocket.web.bodies import JsonBody, json_content, parsed
 from cocket.web.problems import declared
 from cocket.web.routes.reference import bulk_answer, rows_of
@@ -58,6 +58,14 @@ def _last(service: Service, bindings: Iterable[Binding]) -> dict[int, dict[str, 
     return out
 
 
+def _signed(asks: Asks, given: Any) -> Any:
+    """Documents that may name who makes them, in the name of who asks."""
+    for row in given if isinstance(given, list) else [given]:
+        if asks.signed and isinstance(row, dict) and "by" in row:
+            row["by"] = asks.who.id
+    return given
+
+
 def _current(bindings: list[Binding]) -> list[Binding]:
     """Those that still last, or else the one that ended last."""
     lasting = [b for b in bindings if b.to_us is None]
@@ -72,6 +80,7 @@ def _current(bindings: list[Binding]) -> list[Binding]:
 )
 def movements(
     service: Asked,
+    asks: Asks,
     limit: Limit = 100,
     cursor: Cursor = None,
     q: Annotated[
@@ -82,7 +91,7 @@ def movements(
     state: Annotated[models_file.MovementState | None, Query(description="of the movement's machine")] = None,
 ) -> Response:
     """By MRN, each with its state, what is bound to it, its open alerts, and where it was last."""
-    filters = {"q": q, "open": open, "corridor": corridor, "state": state}
+    filters = {"q": q, "open": open, "corridor": corridor, "state": state, "sight": asks.sight}
     stored, following = service.reference.store.page("movement", limit, cursor, filters)
     mrns = [s.id for s in stored]
     bindings = service.reference.store.bindings_of(mrns)
@@ -116,7 +125,7 @@ def movements(
     responses=declared(400, 408, 413, 415, 422, 429),
     openapi_extra=json_content("Movement", many=True, example=[{"mrn": "26CN0000000000001X", **_EXAMPLE}]),
 )
-def bulk_movements(service: Asked, body: JsonBody, by: By = "api") -> Response:
+def bulk_movements(service: Asked, body: JsonBody, by: By) -> Response:
     """Each carries its `mrn`. The good ones are kept, each other is named with its fault."""
     found = service.reference.put_many("movement", rows_of(parsed(body)), by=by)
     service.file.transit.declared([mrn for mrn in found.ids if mrn is not None])
@@ -137,7 +146,7 @@ _WRITTEN: dict[int | str, dict[str, Any]] = {
     responses={**_WRITTEN, **declared(400, 408, 413, 415, 422, 429)},
     openapi_extra=json_content("Movement", example=_EXAMPLE),
 )
-def put_movement(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response:
+def put_movement(service: Asked, mrn: IdPath, body: JsonBody, by: By) -> Response:
     """Create or replace. A corridor or office that is not known is refused; a wrong check digit is flagged."""
     doc, new = service.reference.put("movement", mrn, parsed(body), by=by)
     service.file.transit.declared([mrn])
@@ -179,7 +188,7 @@ def movement(service: Asked, mrn: IdPath, as_known_at: At = None) -> Response:
     response_model=None,
     responses=declared(404, 409, 422),
 )
-def delete_movement(service: Asked, mrn: IdPath, by: By = "api") -> Response:
+def delete_movement(service: Asked, mrn: IdPath, by: By) -> Response:
     """Refused with 409, naming them, while bindings refer to it."""
     service.reference.delete("movement", mrn, by=by)
     service.reference_changed()
@@ -251,12 +260,12 @@ def track(
         }
     },
 )
-def bind(service: Asked, body: JsonBody, by: By = "api") -> Response:
+def bind(service: Asked, asks: Asks, body: JsonBody, by: By) -> Response:
     """One binding, or an array of them. A device not yet known is registered; an unknown movement is refused.
 
     Bindings of one device may not overlap: 409 names the other. A wrong check digit of a container is flagged.
     """
-    given = parsed(body)
+    given = _signed(asks, parsed(body))
     if isinstance(given, list):
         bulk = service.reference.bind_many(rows_of(given), by=by)
         service.reference_changed()
@@ -274,10 +283,17 @@ def bind(service: Asked, body: JsonBody, by: By = "api") -> Response:
     responses=declared(400, 422),
 )
 def bindings(
-    service: Asked, limit: Limit = 100, cursor: Cursor = None, mrn: Text = None, device_id: Text = None
+    service: Asked,
+    asks: Asks,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    mrn: Text = None,
+    device_id: Text = None,
 ) -> Response:
     """By number; of one movement or one device if asked."""
-    found, following = service.reference.store.bindings_page(limit, cursor, mrn=mrn, device_id=device_id)
+    found, following = service.reference.store.bindings_page(
+        limit, cursor, mrn=mrn, device_id=device_id, sight=asks.sight
+    )
     return answers.page([binding_shown(b) for b in found], following)
 
 
@@ -301,9 +317,9 @@ def binding(service: Asked, number: NumberPath) -> Response:
     responses=declared(400, 404, 408, 409, 413, 415, 422, 429),
     openapi_extra=json_content("BindingEnd", example={"to": "2026-11-22T18:00:00Z", "by": "amina"}),
 )
-def unbind(service: Asked, number: NumberPath, body: JsonBody, by: By = "api") -> Response:
+def unbind(service: Asked, asks: Asks, number: NumberPath, body: JsonBody, by: By) -> Response:
     """Say when it ends; null opens it again, if the device is free."""
-    given = parsed(body)
+    given = _signed(asks, parsed(body))
     if not isinstance(given, dict):
         raise Malformed("an object with `to` is wanted")
     found = service.reference.unbind(number, given, by=by)

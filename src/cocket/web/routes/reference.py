@@ -102,7 +102,7 @@ def add_documents(
     extra = json_content(name, example=_EXAMPLES[kind])
     bulk_extra = collection_content(name) if geo else json_content(name, many=True, example=[_EXAMPLES[kind]])
 
-    def put(service: Asked, id: IdPath, body: JsonBody, by: By = "api") -> Response:  # noqa: A002 - the contract's name
+    def put(service: Asked, id: IdPath, body: JsonBody, by: By) -> Response:  # noqa: A002 - the contract's name
         doc, new = service.reference.put(kind, id, parsed(body), by=by)
         service.reference_changed()
         return answers.Json(doc, 201 if new else 200)
@@ -110,7 +110,7 @@ def add_documents(
     def get(service: Asked, id: IdPath) -> Response:  # noqa: A002
         return answers.Json(service.reference.get(kind, id))
 
-    def delete(service: Asked, id: IdPath, by: By = "api") -> Response:  # noqa: A002
+    def delete(service: Asked, id: IdPath, by: By) -> Response:  # noqa: A002
         service.reference.delete(kind, id, by=by)
         service.reference_changed()
         return Response(status_code=204)
@@ -122,7 +122,7 @@ def add_documents(
             return answers.Json({"type": "FeatureCollection", "features": items, "next": following})
         return answers.page(items, following)
 
-    def bulk(service: Asked, body: JsonBody, by: By = "api") -> Response:
+    def bulk(service: Asked, body: JsonBody, by: By) -> Response:
         found = service.reference.put_many(kind, read_rows(parsed(body)), by=by)
         service.reference_changed()
         return bulk_answer(found)

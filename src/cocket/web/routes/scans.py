@@ -14,7 +14,7 @@ from cocket.customs.codes.scans import MOST_CHARACTERS, Read
 from cocket.customs.shapes import By as Person
 from cocket.customs.shapes import Id, Moment
 from cocket.web import answers, models_codes
-from cocket.web.asking import Asked, By, Cursor, Limit, Text, known_query, number_cursor
+from cocket.web.asking import Asked, Asks, By, Cursor, Limit, Text, known_query, number_cursor
 from cocket.web.bodies import JsonBody, json_content, parsed, validated
 from cocket.web.problems import declared
 
@@ -68,14 +68,17 @@ def place_of(lat: float | None, lon: float | None) -> tuple[float, float] | None
         "NewScan", example={"code": "0123-4567-89ABC", "gate": "LOWU-1", "by": "amina"}
     ),
 )
-def scan(service: Asked, body: JsonBody, by: By = "api") -> Response:
+def scan(service: Asked, asks: Asks, body: JsonBody, by: By) -> Response:
     """Accepted once, or refused with every reason; either is kept. Of two gates the second is told the first use."""
     given = validated(NewScan, parsed(body))
+    office = asks.office(given.office)
+    if office is not None:
+        asks.may("scan:make", "scan", office=office)
     read = Read(
         text=given.code,
-        by=given.by or by,
+        by=asks.by(given.by or by),
         gate=given.gate,
-        office=given.office,
+        office=office,
         at_us=None if given.at is None else parse_rfc3339(given.at),
         place=place_of(given.lat_deg, given.lon_deg),
     )

@@ -63,7 +63,7 @@ def summary(service: Asked) -> Response:
         "NewSeal", example={"kind": "mechanical", "maker": "Tyden", "type_approval": "ISO 17712:2013 H"}
     ),
 )
-def put_seal(service: Asked, id: SealPath, body: JsonBody, by: By = "api") -> Response:  # noqa: A002
+def put_seal(service: Asked, id: SealPath, body: JsonBody, by: By) -> Response:  # noqa: A002
     """One that has a type approval is approved at once. Its state is changed by events, not here."""
     doc = validated(models_file.NewSeal, parsed(body))
     shown, new = service.file.seals.put(id, doc.model_dump(), by=by)
@@ -94,7 +94,7 @@ def seal(service: Asked, id: SealPath) -> Response:  # noqa: A002 - the contract
         "SealAct", example={"event": "return", "reason": "back from the destination office"}
     ),
 )
-def act_on_seal(service: Asked, id: SealPath, body: JsonBody, by: By = "api") -> Response:  # noqa: A002
+def act_on_seal(service: Asked, id: SealPath, body: JsonBody, by: By) -> Response:  # noqa: A002
     """What is impossible is refused with the state, the event and what is allowed."""
     act = validated(models_file.SealAct, parsed(body))
     doc = act.model_dump()
@@ -135,7 +135,7 @@ def guarantees(service: Asked, limit: Limit = 100, cursor: Cursor = None, q: Tex
         "NewGuarantee", example={"holder": "Transports Dupont SA", "amount": "50000.00", "currency": "EUR"}
     ),
 )
-def put_guarantee(service: Asked, grn: Grn, body: JsonBody, by: By = "api") -> Response:
+def put_guarantee(service: Asked, grn: Grn, body: JsonBody, by: By) -> Response:
     """Refused if less would be left than is reserved and called."""
     doc = validated(models_file.NewGuarantee, parsed(body))
     shown, new = service.file.guarantees.put(grn, doc.model_dump(), by=by)
@@ -166,7 +166,7 @@ def guarantee(service: Asked, grn: Grn) -> Response:
         example={"event": "reserve", "mrn": "26NL0004327A1B2C35", "amount": "1250.00", "currency": "EUR"},
     ),
 )
-def act_on_guarantee(service: Asked, grn: Grn, body: JsonBody, by: By = "api") -> Response:
+def act_on_guarantee(service: Asked, grn: Grn, body: JsonBody, by: By) -> Response:
     """Reserved and called together never exceed the amount: what is too much is refused, and what is available named."""
     act = validated(models_file.GuaranteeAct, parsed(body))
     service.reference.get("movement", act.mrn)

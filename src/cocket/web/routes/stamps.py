@@ -91,7 +91,7 @@ class NewStampCheck(BaseModel):
         "NewStampRange", example={"product": "Whisky 0.7 l", "manufacturer": "Highland Ltd", "count": 1000}
     ),
 )
-def issue(service: Asked, body: JsonBody, by: By = "api") -> Response:
+def issue(service: Asked, body: JsonBody, by: By) -> Response:
     """A range of serial numbers; none of them was issued before. They count as valid once they are activated."""
     wanted = validated(NewStampRange, parsed(body))
     end = None if wanted.valid_to is None else parse_rfc3339(wanted.valid_to)
@@ -132,7 +132,7 @@ def one_range(service: Asked, number: NumberPath) -> Response:
         "StampHappening", example={"event": "activate", "first": 1, "last": 500, "reason": "delivered"}
     ),
 )
-def happened(service: Asked, number: NumberPath, body: JsonBody, by: By = "api") -> Response:
+def happened(service: Asked, number: NumberPath, body: JsonBody, by: By) -> Response:
     """Of all stamps from `first` to `last`, or of none: 409 names those to which it cannot happen."""
     given = validated(StampHappening, parsed(body))
     whole = service.stamps.happened(number, given.event, given.first, given.last, reason=given.reason, by=by)

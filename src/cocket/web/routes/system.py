@@ -119,7 +119,7 @@ def rules(service: Asked) -> Response:
     responses=declared(400, 408, 413, 415, 422, 429),
     openapi_extra=json_content("RulesDocument", example={"defaults": {"route-deviation": {"warn_m": 800}}}),
 )
-def put_rules(service: Asked, body: JsonBody, by: By = "api") -> Response:
+def put_rules(service: Asked, body: JsonBody, by: By) -> Response:
     """Replaces what was set before; what is not named goes back to its default. The change is recorded."""
     given = parsed(body)
     validated(RulesDocument, given)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from cocket.core.clock import parse_rfc3339
 from cocket.customs.gates.transports import Fix
 from cocket.web import answers, models_gates
-from cocket.web.asking import Asked, By, IdPath, known_query
+from cocket.web.asking import Asked, By, IdPath, PhoneBy, known_query
 from cocket.web.bodies import JsonBody, json_content, parsed, validated
 from cocket.web.problems import declared
 
@@ -40,7 +40,7 @@ def put_transport(
     service: Asked,
     id: IdPath,  # noqa: A002 - the contract's name
     body: JsonBody,
-    by: By = "api",
+    by: By,
 ) -> Response:
     """A vehicle and a phone, and the movements that they carry. One that is not known is flagged: it may follow."""
     given = validated(models_gates.NewTransport, parsed(body))
@@ -70,7 +70,7 @@ def position(
     service: Asked,
     id: IdPath,  # noqa: A002 - the contract's name
     body: JsonBody,
-    by: By = "phone",
+    by: PhoneBy,
 ) -> Response:
     """Outside tracking, activation and confirmation zones it is answered and kept nowhere. Inside it is an observation of the phone; in
     an activation zone the linked declarations become binding, and the cab is shown green or red.
@@ -89,7 +89,7 @@ def position(
     responses=declared(400, 404, 408, 413, 415, 422, 429),
     openapi_extra=json_content("NewLink", example={"expires_at": "2026-11-24T20:00:00Z"}),
 )
-def make_link(service: Asked, mrn: IdPath, body: JsonBody, by: By = "api") -> Response:
+def make_link(service: Asked, mrn: IdPath, body: JsonBody, by: By) -> Response:
     """For the trader: whoever has the token sees the trip, until it expires or is revoked. The token is told this once."""
     given = validated(models_gates.NewLink, parsed(body))
     found = service.gatehouse.trips.make(mrn, parse_rfc3339(given.expires_at), by=by)
@@ -116,7 +116,7 @@ def links(service: Asked, mrn: IdPath) -> Response:
     response_model=None,
     responses=declared(404, 422),
 )
-def revoke_link(service: Asked, mrn: IdPath, token: Token, by: By = "api") -> Response:
+def revoke_link(service: Asked, mrn: IdPath, token: Token, by: By) -> Response:
     """By its token, or by its id from the list. Again changes nothing."""
     service.gatehouse.trips.revoke(mrn, token, by=by)
     return Response(status_code=204)

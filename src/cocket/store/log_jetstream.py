@@ -530,7 +530,10 @@ class JetStreamLog(Quarantine):
             return deque()
         payload = self._connection.run(self._leader_gives(offset)) or self._another_gives(offset)
         if payload is None:
-            raise DataDamaged(f"{self._where(offset)} is missing; restore the stream from a copy")
+            raise DataDamaged(
+                f"{self._where(offset)} is missing: no server gives it (it is gone, or does not match their own checksum); "
+                "restore the stream from a copy"
+            )
         return deque([(offset, payload)])
 
     def _another_gives(self, offset: int) -> bytes | None:

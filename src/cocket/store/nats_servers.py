@@ -193,9 +193,10 @@ class NatsCluster:
     """
 
     def __init__(
-        self, folder: Path, nodes: int = 3, *, user: str = "cocket", mqtt_port: int | None = None
+        self, folder: Path, nodes: int = 3, *, user: str = "cocket", mqtt_port: int | None = None, max_payload: int = MAX_PAYLOAD
     ) -> None:
         self.folder = folder
+        self._max_payload = max_payload
         folder.mkdir(parents=True, exist_ok=True)
         known = folder / "cluster.json"
         if known.exists():
@@ -229,7 +230,7 @@ class NatsCluster:
             f"server_name: {name}",
             f"listen: {_LOCAL}:{ports['client']}",
             f"http: {_LOCAL}:{ports['monitor']}",
-            f"max_payload: {MAX_PAYLOAD}",
+            f"max_payload: {self._max_payload}",
             f"authorization {{ user: {user}, password: {password} }}",
             f"jetstream {{ store_dir: {store}, sync_interval: always }}",
         ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 from cocket.core.batch import Batch, Texts
 from cocket.store import tables
 from cocket.store.database import Database
-from cocket.store.log import Log
+from cocket.store.log import Log, prepare
 from cocket.store.log_jetstream import JetStreamLog
 from cocket.store.log_sqlite import SqliteLog
 from cocket.store.nats_connection import NatsConnection
@@ -55,12 +54,13 @@ def sequences(log: Log, after: int = 0) -> list[int]:
 class Place:
     """A place for one log. ``open`` may be called again after ``close``, or without it, as after a kill."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Path | str) -> None:
         self.folder = folder
+        self.where = database
         self.opened: list[Database] = []
 
     def database(self) -> Database:
-        db = Database(self.folder / "log.sqlite", "log", tables.log_metadata)
+        db = Database(self.where, "log", tables.log_metadata)
         self.opened.append(db)
         return db
 
@@ -78,8 +78,8 @@ class Place:
             db.close()
         self.opened.clear()
 
-    def harm(self, batch: Batch, offset: int) -> None:
-        """Flip a bit in the entry at ``offset``, which holds ``batch``, on the disk, while nobody has it open."""
+    def harm(self, batch: Batch) -> None:
+        """Flip a bit in the entry that holds ``batch``, on the disk, while nobody has it open."""
         raise NotImplementedError
 
 
@@ -87,20 +87,19 @@ class SqlitePlace(Place):
     def open(self) -> Log:
         return SqliteLog(self.database())
 
-    def harm(self, batch: Batch, offset: int) -> None:
+    def harm(self, batch: Batch) -> None:
+        whole = prepare(batch).blob.to_pybytes()
+        flipped = bytearray(whole)
+        flipped[len(flipped) // 2] ^= 1
         with sqlite3.connect(self.folder / "log.sqlite") as other:
-            other.execute(
-                "update entries set blob = cast(substr(blob, 1, 40) || char(unicode(substr(blob, 41, 1)) ^ 1) "
-                '|| substr(blob, 42) as blob) where "offset" = ?'.replace(
-                    "char(unicode(substr(blob, 41, 1)) ^ 1)", "x'00'"
-                ),
-                (offset,),
-            )
+            assert other.execute("update entries set blob = ? where blob = ?", (flipped, whole)).rowcount == 1
 
 
 class JetStreamPlace(Place):
-    def __init__(self, folder: Path, cluster: NatsCluster, site: str, timeout_s: float = 30.0) -> None:
-        super().__init__(folder)
+    def __init__(
+        self, folder: Path, database: Path | str, cluster: NatsCluster, site: str, timeout_s: float = 30.0
+    ) -> None:
+        super().__init__(folder, database)
         self.cluster = cluster
         self.site = site
         self.timeout_s = timeout_s
@@ -125,10 +124,8 @@ class JetStreamPlace(Place):
         store = self.cluster.nodes[node].folder / "store"
         return (path for path in store.rglob("*.blk") if path.parent.parent.name == self.stream)
 
-    def harm(self, batch: Batch, offset: int) -> None:
+    def harm(self, batch: Batch) -> None:
         """On one node only, which is started again."""
-        from cocket.store.log import prepare
-
         node = self.cluster.nodes[-1]
         node.stop()
         flip(self.blocks(-1), prepare(batch).blob.to_pybytes())
@@ -149,8 +146,3 @@ def flip(files: Iterator[Path], piece: bytes) -> None:
                 file.write(bytes([byte ^ 1]))
             return
     raise AssertionError("the bytes stand in no file")
-
-
-def drain(log: JetStreamLog) -> None:
-    """Forget what the log has fetched beforehand."""
-    log._ahead = (0, deque())

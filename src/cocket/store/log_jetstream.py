@@ -17,8 +17,9 @@ group failed; what was stored before it is known to the followers, so that the r
 again, stand in the quarantine twice, as with any log that fails after its commit; the sums count both.
 
 Sums and quarantine are also kept in the SQL database (``totals``, ``quarantine``), booked from the messages: with rejects before ``append``
-returns, else each second, and whatever is missing when the log is opened. Booking moves ``totals.last_offset`` in the same
-transaction, so that nothing is booked twice. A database that is away holds up no append: what is to be booked waits (``booking_failure``).
+returns, else each second, on a thread of its own, and whatever is missing when the log is opened. Booking moves ``totals.last_offset`` in
+the same transaction, so that nothing is booked twice. A database that is away holds up no append: what is to be booked waits
+(``booking_failure`` says so).
 
 Source: NATS server 2.15, JetStream API; ADR-31 (direct get in batches).
 """
@@ -34,6 +35,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from concurrent import futures
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -55,6 +57,7 @@ _NO_STREAM: Final = 10059
 _NO_MESSAGE: Final = 10037
 _NAME_IN_USE: Final = 10058
 _BOOK_S: Final = 1.0
+_BOOK_WAIT_S: Final = 2.0
 _CLAIMS: Final = 10
 _FETCH_BYTES: Final = 16 * 1024 * 1024
 _SUMS: Final = 65_536
@@ -135,9 +138,12 @@ class JetStreamLog(Quarantine):
         self._ahead: tuple[int, deque[tuple[int, bytes]]] = (0, deque())
         self._ahead_lock = threading.Lock()
         self._rows_each = 1000.0
-        self._booking = threading.Lock()
+        self._turn = f"log-{site}-{partition}"
+        self._books = threading.Lock()
         self._to_book: list[tuple[int, tuple[Quarantined, ...]]] = []
         self._booked_at = time.monotonic()
+        self._booked_by: futures.Future[None] | None = None
+        self._booker = futures.ThreadPoolExecutor(1, f"cocket-books-{partition}")
         self._state: tuple[int, Totals] = (0, Totals(0, 0, 0))
         self._open(replicas)
 
@@ -148,7 +154,7 @@ class JetStreamLog(Quarantine):
             self._info()
             return
         self._make_stream(replicas)
-        with self._db.write() as connection:
+        with self._db.write(self._turn) as connection:
             if connection.execute(self._own(totals.select())).first() is None:
                 zero = dict.fromkeys(
                     ("last_offset", "observations", "duplicates", "rejected", "compacted_offset"), 0
@@ -250,8 +256,7 @@ class JetStreamLog(Quarantine):
             room = self._connection.run(self._connection.max_payload()) - OVERHEAD
             for piece in _pieces(prepared, rejects, duplicates, room):
                 self._write(piece, received_us)
-            if rejects or time.monotonic() >= self._booked_at + _BOOK_S:
-                self._book_or_wait()
+            self._book_soon(wait=bool(rejects))
             return self._state[0]
 
     def append_tick(self, tick_us: int) -> int:
@@ -259,8 +264,7 @@ class JetStreamLog(Quarantine):
         with self._lock:
             self.settle()
             self._write(_Piece(kind="tick", tick_us=tick_us), tick_us)
-            if time.monotonic() >= self._booked_at + _BOOK_S:
-                self._book_or_wait()
+            self._book_soon()
             return self._state[0]
 
     def settle(self) -> None:
@@ -270,6 +274,7 @@ class JetStreamLog(Quarantine):
                 raise Fenced(self._fenced)
             if self._unsure is not None:
                 self._finish(self._unsure)
+                self._book_soon(wait=bool(self._to_book))
 
     def _write(self, piece: _Piece, received_us: int) -> None:
         if self._read_only:
@@ -316,10 +321,11 @@ class JetStreamLog(Quarantine):
             raise
         self._unsure = None
         self._received_us = unsure.message.received_us
-        self._state = (unsure.message.offset, unsure.message.sums)
+        with self._books:
+            self._state = (unsure.message.offset, unsure.message.sums)
+            if unsure.rejects:
+                self._to_book.append((unsure.message.offset, unsure.rejects))
         self._remember(unsure.message)
-        if unsure.rejects:
-            self._to_book.append((unsure.message.offset, unsure.rejects))
         if self._follow is not None:
             self._follow(unsure.entry, unsure.keys)
 
@@ -399,23 +405,32 @@ class JetStreamLog(Quarantine):
 
     def book(self) -> None:
         """Write sums and quarantine into the database, as far as the log has come. Repeating it changes nothing."""
-        with self._lock:
+        with self._books:
             (last, sums), waiting = self._state, self._to_book
             self._to_book = []
         try:
             self._book(last, sums, waiting)
         except BaseException:
-            with self._lock:
+            with self._books:
                 self._to_book = waiting + self._to_book
             raise
-        self._booked_at, self.booking_failure = time.monotonic(), None
+        self.booking_failure = None
 
-    def _book_or_wait(self) -> None:
+    def _book_soon(self, *, wait: bool = False) -> None:
+        """Book on the booker's thread, if it is time; with ``wait``, and while the database answers, be there when it is done."""
+        broken = self.booking_failure is not None
+        due = time.monotonic() >= self._booked_at + _BOOK_S
+        if (wait and not broken) or (due and (self._booked_by is None or self._booked_by.done())):
+            self._booked_at = time.monotonic()
+            self._booked_by = self._booker.submit(self._book_or_keep)
+            if wait and not broken:
+                futures.wait([self._booked_by], _BOOK_WAIT_S)
+
+    def _book_or_keep(self) -> None:
+        """The log has them, and is what was promised; a database that is away is told later."""
         try:
             self.book()
         except (CocketError, sa.exc.SQLAlchemyError) as error:
-            # the log has them, and is what was promised; the database is told later
-            self._booked_at = time.monotonic()
             if self.booking_failure is None:
                 _log.warning(
                     "sums and quarantine of %s could not be booked, and wait: %s", self.stream, error
@@ -424,7 +439,7 @@ class JetStreamLog(Quarantine):
             self.booking_failure = Unavailable(detail)
 
     def _book(self, last: int, sums: Totals, rejects: Sequence[tuple[int, Sequence[Quarantined]]]) -> None:
-        with self._booking, self._db.write() as connection:
+        with self._db.write(self._turn) as connection:
             booked = connection.execute(
                 self._own(sa.select(totals.c.last_offset)).with_for_update()
             ).scalar_one()
@@ -648,6 +663,9 @@ class JetStreamLog(Quarantine):
             self._connection.api(f"STREAM.PURGE.{self.stream}", {"seq": upto + 1})
         except ApiError as error:
             raise Unavailable(f"NATS does not trim the stream {self.stream}: {error}") from error
+        with self._sums_lock:  # what stands behind a trimmed one is counted from the first that is left
+            for offset in [offset for offset in self._sums if offset < upto]:
+                del self._sums[offset]
 
     def damage(self) -> list[str]:
         """As ``Log.damage``. What no server gives whole, or at all, is named."""
@@ -687,6 +705,7 @@ class JetStreamLog(Quarantine):
 
     def close(self) -> None:
         """Book what waits. What was acknowledged is safe without this; the connection is the caller's."""
+        self._booker.shutdown()
         if not self._read_only and self._fenced is None:
             self.book()
 

@@ -291,6 +291,7 @@ async def _while_there(line: _Line, work: Coroutine[Any, Any, T]) -> T:
     await asyncio.wait((task, line.gone), return_when=asyncio.FIRST_COMPLETED)
     if not task.done():
         task.cancel()
+    if not task.done() or task.cancelled():  # closing cancels whoever waits for a message
         raise nats.errors.ConnectionClosedError
     return task.result()
 

@@ -193,7 +193,13 @@ class NatsCluster:
     """
 
     def __init__(
-        self, folder: Path, nodes: int = 3, *, user: str = "cocket", mqtt_port: int | None = None, max_payload: int = MAX_PAYLOAD
+        self,
+        folder: Path,
+        nodes: int = 3,
+        *,
+        user: str = "cocket",
+        mqtt_port: int | None = None,
+        max_payload: int = MAX_PAYLOAD,
     ) -> None:
         self.folder = folder
         self._max_payload = max_payload

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: PostgreSQL, for real, one server for each worker of the test run."""
+"""What tests of several rooms share: PostgreSQL and NATS, for real, one of each for each worker of the test run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cocket.core.errors import BadSetting
 from cocket.store import tables
 from cocket.store.database import Database
 from cocket.store.folder import DataFolder
+from cocket.store.nats_servers import NatsCluster
 from cocket.store.servers import PostgresServer
 
 assert DataFolder is not None  # it imports every table
@@ -48,3 +49,20 @@ def new_database(postgres: PostgresServer) -> Callable[[], str]:
 def database(new_database: Callable[[], str]) -> str:
     """As ``new_database``, one for this test. It goes with the server: to drop one costs a checkpoint."""
     return new_database()
+
+
+@pytest.fixture(scope="session")
+def nats_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], NatsCluster]]:
+    """A running cluster of so many nodes, one or three, the same for all tests: each takes a ``site`` of its own."""
+    started: dict[int, NatsCluster] = {}
+
+    def cluster(nodes: int) -> NatsCluster:
+        if nodes not in started:
+            started[nodes] = NatsCluster(tmp_path_factory.mktemp("nats"), nodes)
+            started[nodes].start()
+        return started[nodes]
+
+    yield cluster
+    for one in started.values():
+        for node in one.nodes:
+            node.kill()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,26 +14,8 @@ from cocket.core.errors import CocketError, DataDamaged, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.store.log import Entry, Log, Totals, prepare
 from cocket.store.log_jetstream import JetStreamLog
-from cocket.store.nats_servers import NatsCluster
 
 _sites = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], NatsCluster]]:
-    """One node, or three, started when first asked for."""
-    started: dict[int, NatsCluster] = {}
-
-    def cluster(nodes: int) -> NatsCluster:
-        if nodes not in started:
-            started[nodes] = NatsCluster(tmp_path_factory.mktemp("nats"), nodes)
-            started[nodes].start()
-        return started[nodes]
-
-    yield cluster
-    for one in started.values():
-        for node in one.nodes:
-            node.kill()
 
 
 @pytest.fixture(
@@ -47,7 +29,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         nodes = 1 if "one" in request.param else 3
         where = tmp_path / "log.sqlite" if nodes == 1 else request.getfixturevalue("new_database")()
         made = JetStreamPlace(
-            tmp_path, where, request.getfixturevalue("clusters")(nodes), f"contract{next(_sites)}"
+            tmp_path, where, request.getfixturevalue("nats_cluster")(nodes), f"contract{next(_sites)}"
         )
     yield made
     made.close()

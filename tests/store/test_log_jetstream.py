@@ -1,0 +1,395 @@
+"""The log over JetStream while its servers, its writers and its database fail."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.store.log_places import JetStreamPlace, numbered, refused, sequences
+
+from cocket.core.errors import BadSetting, CocketError, DataDamaged, Unavailable
+from cocket.store.log import Fenced, Totals, prepare
+from cocket.store.log_jetstream import JetStreamLog, _pieces
+from cocket.store.nats_connection import Address, NatsConnection
+from cocket.store.nats_servers import NatsCluster
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60.0
+_sites = itertools.count(1)
+
+
+@pytest.fixture
+def place_on(
+    tmp_path: Path, nats_cluster: Callable[[int], NatsCluster]
+) -> Iterator[Callable[..., JetStreamPlace]]:
+    made: list[JetStreamPlace] = []
+
+    def place(cluster: NatsCluster | int, timeout_s: float = 30.0) -> JetStreamPlace:
+        if isinstance(cluster, int):
+            cluster = nats_cluster(cluster)
+        site = f"faults{next(_sites)}"
+        made.append(JetStreamPlace(tmp_path, tmp_path / f"{site}.sqlite", cluster, site, timeout_s))
+        return made[-1]
+
+    yield place
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def place(place_on):
+    return place_on(1)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, f"in vain: {what}"
+        time.sleep(0.02)
+
+
+class Writer:
+    """A thread that appends groups of ten as the engine does: what failed is settled, folded, and sent again."""
+
+    def __init__(self, log: JetStreamLog) -> None:
+        self.log = log
+        self.acknowledged: list[int] = []
+        self.failures = 0
+        self._known: set[int] = set()
+        self._stop = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        log.follow(self._told)
+        self._thread.start()
+
+    def _told(self, entry, _keys) -> None:
+        if entry.batch is not None:
+            self._known.update(entry.batch.filled("sequence").tolist())
+
+    def _run(self) -> None:
+        first = 0
+        try:
+            while not self._stop.is_set():
+                try:
+                    self.log.settle()
+                    if first not in self._known:
+                        self.log.append(numbered(first), received_us=0)
+                except Unavailable:
+                    self.failures += 1
+                    continue
+                self.acknowledged.append(first)
+                first += 10
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def goes_on(self, groups: int = 20) -> None:
+        """Until so many further groups are acknowledged."""
+        had = len(self.acknowledged)
+        wait_for(
+            lambda: len(self.acknowledged) >= had + groups or self.error is not None,
+            "further acknowledgements",
+        )
+        assert self.error is None
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Acknowledged ⊆ stored, nothing twice, in order."""
+        found = sequences(self.log)
+        assert found == list(range(len(found)))
+        assert len(found) >= 10 * len(self.acknowledged)
+        assert self.log.totals().observations == len(found)
+        assert self.log.damage() == []
+
+
+def test_leader_killed_then_all_nodes_killed_under_load(place_on):
+    place = place_on(3)
+    cluster = place.cluster
+    log = place.open()
+    writer = Writer(log)
+    try:
+        writer.goes_on()
+        leader = cluster.leader(place.stream)
+        leader.kill()
+        writer.goes_on()
+        leader.start()
+        writer.goes_on()
+        for node in cluster.nodes:
+            node.kill()
+        cluster.start()
+        writer.goes_on()
+    finally:
+        writer.stop()
+        cluster.start()
+    writer.check()
+    assert sequences(place.open()) == sequences(log)
+
+
+def test_without_most_of_its_nodes_nothing_is_acknowledged(place_on):
+    place = place_on(3, timeout_s=2.0)
+    cluster = place.cluster
+    log = place.open()
+    log.append(numbered(0), received_us=0)
+    leader = cluster.leader(place.stream)
+    others = [node for node in cluster.nodes if node is not leader]
+    for node in others:
+        node.pause()
+    try:
+        with pytest.raises(Unavailable, match="within 2 s"):
+            log.append(numbered(10), received_us=0)
+    finally:
+        for node in others:
+            node.resume()
+
+    def works() -> bool:
+        try:
+            log.settle()
+        except Unavailable:
+            return False
+        return True
+
+    wait_for(works, "the log works again by itself")
+    found = sequences(log)
+    assert found in (list(range(10)), list(range(20)))
+    log._connection.timeout_s = 30.0
+    log.append(numbered(len(found)), received_us=0)
+    assert sequences(log) == list(range(len(found) + 10))
+
+
+def test_acknowledged_is_there_after_a_kill_right_behind(place_on, tmp_path):
+    cluster = NatsCluster(tmp_path / "alone", 1)
+    cluster.start()
+    try:
+        place = place_on(cluster)
+        log = place.open()
+        for turn in range(10):
+            log.append(numbered(10 * turn), received_us=0, rejects=[refused(turn)])
+            cluster.nodes[0].kill()
+            cluster.start()
+            assert sequences(log) == list(range(10 * turn + 10))
+        again = place.open()
+        assert again.totals() == Totals(100, 0, 10)
+        assert len(again.quarantined(100)[0]) == 10
+    finally:
+        cluster.nodes[0].kill()
+
+
+def test_who_was_taken_over_writes_nothing_any_more(place):
+    first = place.open()
+    first.append(numbered(0), received_us=0)
+    second = place.open()
+    with pytest.raises(Fenced, match="another writer"):
+        first.append(numbered(500), received_us=0, rejects=[refused(1)])
+    second.append(numbered(10), received_us=0)
+    for attempt in (
+        lambda: first.append(numbered(500), received_us=0),
+        lambda: first.append_tick(1),
+        first.settle,
+        lambda: first.append(None, received_us=0, duplicates=1),
+    ):
+        with pytest.raises(Fenced):
+            attempt()
+    first.close()
+    assert sequences(second) == list(range(20))
+    assert second.totals() == Totals(20, 0, 0)
+    assert second.quarantined(10)[0] == []
+    assert sequences(first) == list(range(20)), "it may still read"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="stops a process, which this system cannot")
+def test_a_process_that_was_stopped_writes_nothing_when_it_wakes(place):
+    command = [
+        sys.executable,
+        "-m",
+        "tests.store.log_writer",
+        place.cluster.url,
+        str(place.where),
+        place.site,
+        "1",
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as child:
+        assert child.stdout is not None
+        limit = threading.Timer(PATIENCE_S, child.kill)
+        limit.start()
+        said = [child.stdout.readline() for _ in range(20)]
+        os.kill(child.pid, signal.SIGSTOP)
+        log = place.open()
+        taken_over = log.totals().observations
+        log.append(numbered(taken_over), received_us=0)
+        os.kill(child.pid, signal.SIGCONT)
+        said += child.stdout.readlines()
+        assert child.wait() == 0
+        limit.cancel()
+    assert said[-1].startswith("fenced")
+    log.append(numbered(taken_over + 10), received_us=0)
+    assert sequences(log) == list(range(taken_over + 20))
+    acknowledged = [int(line.split()[1]) for line in said if line.startswith("stored")]
+    assert max(acknowledged) < taken_over
+
+
+def test_a_group_too_large_for_a_message_becomes_several(place_on, tmp_path):
+    cluster = NatsCluster(tmp_path / "small", 1, max_payload=16_384)
+    cluster.start()
+    try:
+        place = place_on(cluster)
+        log = place.open()
+        told: list[int] = []
+        log.follow(
+            lambda entry, _: told.extend(
+                [] if entry.batch is None else entry.batch.filled("sequence").tolist()
+            )
+        )
+        noise = random.Random(5)
+        raws = [noise.randbytes(size) for size in (40_000, 10, 9_000, 9_000, 15_000)]
+        rows = 20_000
+        before = log.last_offset()
+        last = log.append(
+            numbered(0, rows),
+            received_us=1,
+            duplicates=7,
+            rejects=[refused(i, raw) for i, raw in enumerate(raws)],
+        )
+        assert last == log.last_offset() > before + 6
+        assert sequences(log) == list(range(rows)) == told
+        assert log.totals() == Totals(rows, 7, 5)
+        held = log.quarantined(10)[0]
+        assert [r["raw"] for r in reversed(held)] == raws
+        # read again from the stream, by one who opens it with another, empty database
+        place.where = tmp_path / "other.sqlite"
+        again = place.open()
+        assert again.totals() == Totals(rows, 7, 5)
+        assert [r["raw"] for r in reversed(again.quarantined(10)[0])] == raws
+    finally:
+        cluster.nodes[0].kill()
+
+
+def test_a_row_cut_short_by_a_failure_is_not_glued_to_another(place_on, tmp_path):
+    """The first part of a long row was stored, its writer ended, and another row follows."""
+    cluster = NatsCluster(tmp_path / "small", 1, max_payload=16_384)
+    cluster.start()
+    try:
+        place = place_on(cluster)
+        log = place.open()
+        parts = _pieces(None, [refused(1, random.Random(1).randbytes(30_000))], 0, 15_000)
+        assert [p.rejected for p in parts] == [0, 0, 0, 0, 1][-len(parts) :]
+        log._write(parts[0], 5)
+        log.append(None, received_us=6, rejects=[refused(2, b"short")])
+        place.where = tmp_path / "other.sqlite"
+        again = place.open()
+        assert [r["raw"] for r in again.quarantined(10)[0]] == [b"short"]
+        assert again.totals() == Totals(0, 0, 1)
+    finally:
+        cluster.nodes[0].kill()
+
+
+def test_a_database_that_is_away_holds_up_no_append(place):
+    log = place.open()
+    true_write, log._db.write = log._db.write, unanswered
+    log.append(numbered(0), received_us=0, rejects=[refused(1)])
+    log.append(numbered(10), received_us=0, rejects=[refused(2)])
+    assert "could not be booked" not in str(log.booking_failure)
+    assert "wait for the database" in str(log.booking_failure)
+    assert log.totals() == Totals(20, 0, 2)
+    assert log.quarantined(10)[0] == []
+    log._db.write = true_write
+    wait_for(lambda: log.append_tick(1) > 0 and log.booking_failure is None, "the database is told")
+    assert [r["row"] for r in log.quarantined(10)[0]] == [2, 1]
+
+
+def unanswered(*_names: object) -> object:
+    raise Unavailable("no answer")
+
+
+def test_who_only_reads_takes_nothing_over(place):
+    log = place.open()
+    log.append(numbered(0), received_us=0, duplicates=2)
+    reader = JetStreamLog(
+        NatsConnection(place.cluster.url), place.database(), site=place.site, replicas=1, read_only=True
+    )
+    log.append(numbered(10), received_us=0)
+    assert sequences(reader) == list(range(20))
+    assert (reader.last_offset(), reader.totals()) == (log.last_offset(), Totals(20, 2, 0))
+    assert reader.rows_after(log.last_offset() - 1) == 10
+    with pytest.raises(Unavailable, match="reading only"):
+        reader.append_tick(1)
+    reader._connection.close()
+
+
+def test_a_stream_that_lost_what_was_acknowledged_is_named(place):
+    log = place.open()
+    for turn in range(3):
+        log.append(numbered(10 * turn), received_us=0, rejects=[refused(turn)])
+    log.close()
+    log._connection.api(f"STREAM.DELETE.{log.stream}", {})
+    with pytest.raises(DataDamaged, match="lost some"):
+        place.open()
+
+
+def test_a_stream_of_somebody_else_is_refused(place):
+    connection = NatsConnection(place.cluster.url)
+    connection.api(
+        f"STREAM.CREATE.{place.stream}",
+        {"name": place.stream, "subjects": ["a.b"], "max_msgs": 5, "storage": "memory"},
+    )
+    connection.close()
+    with pytest.raises(BadSetting, match="not one of ours: its subjects, storage, discard, max_msgs differ"):
+        place.open()
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("nats://ana:s3cret%40x@h1:4222,h2:4333", ("h1:4222", "h2:4333")),
+        ("tls://h1", ("h1:4222",)),
+        ("nats://ana:s3cret@[::1]:9", ("[::1]:9",)),
+    ],
+)
+def test_addresses(url, hosts):
+    address = Address.parse(url)
+    assert address.hosts == hosts
+    assert "s3cret" not in f"{address} {address!r}"
+    if "%40" in url:
+        assert (address.user, address.password) == ("ana", "s3cret@x")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["h1:4222", "http://h1", "nats://", "nats://u:s3cret@", "nats://u:s3cret@h1:x", "nats://:s3cret@h/1"],
+)
+def test_an_address_that_is_none_is_refused_without_its_password(url):
+    with pytest.raises(BadSetting) as caught:
+        Address.parse(url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_wrong_password_and_no_server_are_told_without_it(place, tmp_path):
+    host = place.cluster.nodes[0].port
+    for url in (f"nats://cocket:s3cret@127.0.0.1:{host}", "nats://cocket:s3cret@127.0.0.1:1"):
+        connection = NatsConnection(url, timeout_s=0.5)
+        with pytest.raises(Unavailable, match="NATS at nats://127") as caught:
+            connection.api("INFO", {})
+        assert "s3cret" not in str(caught.value)
+        connection.close()
+
+
+def test_pieces_are_one_when_they_fit():
+    batch = numbered(0)
+    prepared = prepare(batch)
+    assert len(_pieces(prepared, [refused(1)], 3, 10_000)) == 1
+    assert [(p.duplicates, p.rejected) for p in _pieces(None, [], 3, 10_000)] == [(3, 0)]
+    assert _pieces(None, [], 0, 10_000) == []
+    with pytest.raises(CocketError, match="max_payload"):
+        _pieces(prepared, [], 0, 10)

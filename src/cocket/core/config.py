@@ -86,6 +86,22 @@ class History(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     retention_days: Annotated[
         int, Meta(ge=0, description="days by event time that history is kept; 0 keeps it for ever")
     ] = 0
+    folder: Annotated[
+        str,
+        Meta(
+            description="folder of a site's history files, the same for all its processes; empty: `history` in the data folder"
+        ),
+    ] = ""
+    objects: Annotated[
+        str,
+        Meta(
+            description="object storage for a site's history files in place of a folder: "
+            "`s3://bucket/prefix?endpoint=URL&region=NAME`, credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ),
+    ] = ""
+    hot_days: Annotated[
+        Positive, Meta(description="days by event time that a site keeps observations in PostgreSQL")
+    ] = 14
 
 
 class Gateway(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -291,6 +307,32 @@ class Store(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ] = ""
 
 
+class Log(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The log of a site past one machine: NATS JetStream, in partitions that workers share. It needs `store.url` as well."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="NATS servers, `nats://USER:PASSWORD@HOST:4222,HOST:4222` (`tls://` asks for TLS); "
+            "empty: a log in the data folder, one process"
+        ),
+    ] = ""
+    site: Annotated[
+        str, Meta(description="name of the site among those that share the servers: letters, digits, - and _")
+    ] = "main"
+    replicas: Annotated[int, Meta(ge=1, le=5, description="copies of the log, on as many servers")] = 3
+    partitions: Annotated[
+        Positive, Meta(description="partitions, a power of two; later by `cocket repartition`")
+    ] = 8
+    lease_s: Annotated[
+        Seconds, Meta(description="seconds after which a worker that is not heard of loses its partitions")
+    ] = 3.0
+    submit_s: Annotated[
+        Seconds,
+        Meta(description="seconds in which a partition must have an owner again before doors answer 503"),
+    ] = 15.0
+
+
 class Watching(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """How Cocket tells of itself: its log lines, traces, and the alarms about itself. See docs/watching.md."""
 
@@ -456,6 +498,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     gates: Gates = Gates()
     audit: Audit = Audit()
     store: Store = Store()
+    log: Log = Log()
     watching: Watching = Watching()
     map: Map = Map()
     access: Access = Access()

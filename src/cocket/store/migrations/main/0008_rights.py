@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "main_0007"
-down_revision = "main_0006"
+revision = "main_0008"
+down_revision = "main_0007"
 branch_labels = None
 depends_on = None
 

@@ -14,6 +14,11 @@ from cocket.store.database import Database
 from cocket.store.reference import Reference
 
 
+@pytest.fixture
+def folder(either_folder):
+    return either_folder
+
+
 def test_every_write_is_booked_with_before_and_after(folder):
     r = folder.reference
     assert r.put("zone", "z", {"kind": "office", "é": None}, by="ana", at_us=1) == 1

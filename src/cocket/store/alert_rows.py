@@ -67,8 +67,13 @@ def merge(connection: sa.Connection, changes: Sequence[AlertChange], seq: int, a
 
 
 def _value(value: Any) -> Any:
-    """As SQL takes and gives it back: no NumPy scalar, and null for NaN."""
+    """As SQL takes and gives it back: no NumPy scalar, null for NaN, and no NUL in a text: PostgreSQL knows none.
+
+    What a device sent may hold one, and detection must not stand still over it.
+    """
     value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd") if "\0" in value else value
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

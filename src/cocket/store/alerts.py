@@ -3,15 +3,16 @@
 A kill at any point therefore neither loses nor repeats an alert: after it, detection reads on from the snapshot's
 offset, and what it finds again changes nothing, for an alert's id is the same in every run.
 
-Who may call: anything from any thread. Writers queue on the file's lock; readers wait for nobody.
+Who may call: anything from any thread, and over PostgreSQL from any process. Writers queue; readers wait for nobody.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -20,12 +21,15 @@ import sqlalchemy as sa
 from cocket.core.alerts import SEVERITIES, AlertChange
 from cocket.core.errors import Conflict, DataDamaged, NotFound
 from cocket.store import alert_pages, alert_rows
-from cocket.store.database import Database
+from cocket.store.alert_rows import Changed, Group
+from cocket.store.database import WRITER, Database
 from cocket.store.sight import Sight
 from cocket.store.snapshot import page_checksum, write_pages
-from cocket.store.tables import alert_history, alerts, detection, snapshot_pages
+from cocket.store.tables import alert_history, alert_numbers, alerts, detection, snapshot_pages
 
 _CHUNK: Final = 500
+_OF_A_PARTITION: Final = re.compile(r"p[0-9]+/")
+_LAST: Final = sa.select(alert_numbers.c.last)
 
 
 class SnapshotDamaged(DataDamaged):
@@ -69,27 +73,97 @@ class Closed:
 
 
 class AlertStore:
-    """The alerts in ``db`` (``cocket.sqlite``)."""
+    """The alerts in ``db`` (``cocket.sqlite``, or PostgreSQL), as detection of one ``partition`` of the log writes them.
 
-    def __init__(self, db: Database) -> None:
+    Several processes may have one each. ``fence`` is called first in every transaction that writes how far detection is,
+    with its connection, and raises if the caller may not write any more: who was only paused changes nothing.
+    """
+
+    def __init__(
+        self, db: Database, partition: int = 0, fence: Callable[[sa.Connection], None] | None = None
+    ) -> None:
         self._db = db
-        self._lock = threading.Lock()
-        self._reload()
+        self.partition = partition
+        self._fence = fence
+        self._lock = threading.RLock()  # of those who write, also while they remember what they wrote
+        self._memory = threading.Lock()
+        self._tally = threading.Lock()
+        self._mine = detection.c.id == 1 + partition
+        self._state: sa.Row[Any] | None = None
+        self._counted: tuple[int, Counter[Group]] | None = None
+        if self._standing() is None and not db.read_only:
+            with db.write() as connection:
+                if connection.execute(detection.select().where(self._mine)).first() is None:
+                    connection.execute(
+                        detection.insert().values(
+                            id=1 + partition,
+                            offset=0,
+                            applied_version=0,
+                            snapshot_offset=0,
+                            snapshot_version=0,
+                        )
+                    )
+        self._counts()
 
-    def _reload(self) -> None:
-        with self._db.read() as connection:
-            self._state = connection.execute(detection.select()).one()
-            self._groups = alert_rows.count(connection)
+    def reload(self) -> None:
+        """Forget what is remembered of the tables: another process wrote this partition."""
+        with self._memory:
+            self._state = None
+        with self._tally:
+            self._counted = None
+
+    def _standing(self) -> sa.Row[Any] | None:
+        """How far detection is; None before this partition's first write."""
+        with self._memory:
+            # where others may write it we remember it only while the fence keeps them out
+            if self._state is not None and (self._fence is not None or not self._db.shared):
+                return self._state
+            with self._db.read() as connection:
+                self._state = connection.execute(detection.select().where(self._mine)).first()
+            return self._state
+
+    def _counts(self) -> tuple[int, Counter[Group]]:
+        """The newest number, and how many alerts there are in each group at that number."""
+        with self._tally:
+            if self._counted is not None and not self._db.shared:
+                return self._counted
+            with self._db.read() as connection:
+                last = connection.execute(_LAST).scalar_one()
+                if self._counted is None or self._counted[0] != last:
+                    self._counted = last, alert_rows.count(connection)
+            return self._counted
 
     @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
+    def _write(self, lock: str = WRITER) -> Iterator[sa.Connection]:
         """A transaction; if it fails, what is remembered is read anew, for a failed commit may have been kept."""
         try:
-            with self._db.write() as connection:
+            with self._db.write(lock) as connection:
                 yield connection
         except BaseException:
-            self._reload()
+            self.reload()
             raise
+
+    def _detecting(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction of this partition's own rows, beside those of other partitions and of people."""
+        return self._write(f"detection {self.partition}")
+
+    def _numbering(self, connection: sa.Connection) -> int:
+        """The newest number, which stays so until this transaction ends: numbers are seen in the order they were given.
+
+        It comes last of all locks, and before the alerts are read: nobody else changes one from here on.
+        """
+        self._db.hold(connection, "alert numbers")
+        return int(connection.execute(_LAST).scalar_one())
+
+    def _booked(self, rows: Sequence[Changed], seq: int) -> None:
+        """Remember the counts after a transaction that wrote ``rows`` up to ``seq``; with other writers they are asked for."""
+        with self._tally:
+            if self._counted is not None and self._counted[0] == seq - len(rows) and not self._db.shared:
+                self._counted = seq, alert_rows.regroup(self._counted[1], rows)
+
+    def _came_to(self, state: sa.Row[Any]) -> None:
+        with self._memory:
+            self._state = state
 
     # the machine's side
 
@@ -101,6 +175,7 @@ class AlertStore:
         at_us: int,
         pages: Mapping[str, bytes | None] | None = None,
         applied_version: int | None = None,
+        also: Callable[[sa.Connection], None] | None = None,
     ) -> list[AlertEvent]:
         """Book what detection found up to ``offset``, in one transaction that is on the disk when it returns.
 
@@ -112,62 +187,96 @@ class AlertStore:
         read again after a crash: the stored alerts are further already, and ``changes`` are left out, so that no
         alert goes back to an earlier state and forth again. ``pages`` (None deletes one) make the snapshot
         stand for ``offset``; ``applied_version`` is the last change of reference data that was taken in.
+
+        ``also`` writes more in the same transaction, such as the observations themselves. It is left out when ``offset``
+        is not ahead of the stored one: what it writes was written when the offset came there.
         """
+        if pages is not None and offset is None:
+            raise ValueError("a snapshot stands for an offset of the log; give it")
         with self._lock:
-            with self._write() as connection:
-                state = connection.execute(detection.select()).one()
-                behind = offset is not None and offset < state.offset
-                rows = [] if behind else alert_rows.merge(connection, changes, state.seq, at_us)
-                alert_rows.upsert(connection, rows)
+            with self._detecting() as connection:
+                if self._fence is not None:
+                    self._fence(connection)
+                state = connection.execute(detection.select().where(self._mine)).one()
+                if also is not None and (offset is None or offset > state.offset):
+                    also(connection)
+                if pages is not None:
+                    write_pages(connection, {self._prefix + name: body for name, body in pages.items()})
+                rows: list[Changed] = []
+                seq = 0
+                if changes and (offset is None or offset >= state.offset):
+                    seq = self._numbering(connection)
+                    rows = alert_rows.merge(connection, changes, seq, at_us)
+                    alert_rows.upsert(connection, rows)
+                    seq += len(rows)
+                    connection.execute(alert_numbers.update().values(last=seq))
                 new = {
                     "offset": state.offset if offset is None else max(offset, state.offset),
                     "applied_version": state.applied_version if applied_version is None else applied_version,
-                    "seq": state.seq + len(rows),
                 }
                 if pages is not None:
-                    if offset is None:
-                        raise ValueError("a snapshot stands for an offset of the log; give it")
-                    write_pages(connection, pages)
                     new["snapshot_offset"] = offset
                     new["snapshot_version"] = new["applied_version"]
-                connection.execute(detection.update().values(new))
-                after = connection.execute(detection.select()).one()
-            self._state, self._groups = after, alert_rows.regroup(self._groups, rows)
+                connection.execute(detection.update().where(self._mine).values(new))
+                after = connection.execute(detection.select().where(self._mine)).one()
+            self._came_to(after)
+            self._booked(rows, seq)
         return [AlertEvent(row["seq"], alert_pages.plain(row)) for row, _ in rows]
 
     def offset(self) -> int:
         """How far the log is detected."""
-        return int(self._state.offset)
+        state = self._standing()
+        return 0 if state is None else int(state.offset)
 
     def applied_version(self) -> int:
         """The last change of reference data that detection took in."""
-        return int(self._state.applied_version)
+        state = self._standing()
+        return 0 if state is None else int(state.applied_version)
 
     def snapshot_offset(self) -> int:
         """What the snapshot stands for: the log behind it is needed to start again. 0 without one."""
-        return int(self._state.snapshot_offset)
+        state = self._standing()
+        return 0 if state is None else int(state.snapshot_offset)
+
+    @property
+    def _prefix(self) -> str:
+        return f"p{self.partition}/" if self.partition else ""
+
+    def _page_names(self, connection: sa.Connection) -> list[str]:
+        """The names of this partition's pages, as they are stored."""
+        names = connection.execute(sa.select(snapshot_pages.c.name)).scalars()
+        if self.partition:
+            return [n for n in names if n.startswith(self._prefix)]
+        return [n for n in names if not _OF_A_PARTITION.match(n)]
 
     def load_snapshot(self) -> Snapshot:
         """The last snapshot, each page checked; ``SnapshotDamaged`` names a page that does not match."""
         with self._db.read() as connection:
-            state = connection.execute(detection.select()).one()
+            state = connection.execute(detection.select().where(self._mine)).one()
+            names = self._page_names(connection)
             pages = {}
-            for row in connection.execute(snapshot_pages.select()):
-                if page_checksum(row.name, row.body) != row.checksum:
-                    raise SnapshotDamaged(
-                        f"snapshot page {row.name!r} in {self._db.path} does not match its checksum"
-                    )
-                pages[row.name] = row.body
+            for i in range(0, len(names), _CHUNK):
+                query = snapshot_pages.select().where(snapshot_pages.c.name.in_(names[i : i + _CHUNK]))
+                for row in connection.execute(query):
+                    if page_checksum(row.name, row.body) != row.checksum:
+                        raise SnapshotDamaged(
+                            f"snapshot page {row.name!r} in {self._db.path} does not match its checksum"
+                        )
+                    pages[row.name.removeprefix(self._prefix)] = row.body
         return Snapshot(state.snapshot_offset, state.snapshot_version, pages)
 
     def forget_snapshot(self) -> None:
         """Drop the snapshot: the next start reads the log from its first offset, if it still has it."""
         with self._lock:
-            with self._write() as connection:
-                connection.execute(snapshot_pages.delete())
-                connection.execute(detection.update().values(snapshot_offset=0, snapshot_version=0))
-                after = connection.execute(detection.select()).one()
-            self._state = after
+            with self._detecting() as connection:
+                if self._fence is not None:
+                    self._fence(connection)
+                write_pages(connection, dict.fromkeys(self._page_names(connection)))
+                connection.execute(
+                    detection.update().where(self._mine).values(snapshot_offset=0, snapshot_version=0)
+                )
+                after = connection.execute(detection.select().where(self._mine)).one()
+            self._came_to(after)
 
     # people's side
 
@@ -191,6 +300,7 @@ class AlertStore:
         """
         with self._lock:
             with self._write() as connection:
+                seq = self._numbering(connection) + 1
                 old = connection.execute(alerts.select().where(alerts.c.id == alert_id)).mappings().first()
                 if old is None:
                     raise NotFound(f"there is no alert {alert_id!r}")
@@ -199,7 +309,6 @@ class AlertStore:
                         f"alert {alert_id} is at version {old['version']}, not {expected_version}: somebody acted on it "
                         f"in between (it is {old['state']!r} now); read it again"
                     )
-                seq = connection.execute(sa.select(detection.c.seq)).scalar_one() + 1
                 new = {**old, "seq": seq, "state": to, "version": old["version"] + 1}
                 given = {"cause": cause, "triage": triage, "acknowledged_by": acknowledged_by}
                 new.update({name: value for name, value in given.items() if value is not None})
@@ -216,9 +325,8 @@ class AlertStore:
                         triage=triage,
                     )
                 )
-                connection.execute(detection.update().values(seq=seq))
-                after = connection.execute(detection.select()).one()
-            self._state, self._groups = after, alert_rows.regroup(self._groups, [(new, dict(old))])
+                connection.execute(alert_numbers.update().values(last=seq))
+            self._booked([(new, dict(old))], seq)
         return AlertEvent(seq, alert_pages.plain(new))
 
     # reading
@@ -336,12 +444,16 @@ class AlertStore:
 
     def last_event_seq(self) -> int:
         """The newest ``seq``; a larger one was not given by this folder."""
-        return int(self._state.seq)
+        return self._counts()[0] if not self._db.shared else self._last()
+
+    def _last(self) -> int:
+        with self._db.read() as connection:
+            return int(connection.execute(_LAST).scalar_one())
 
     def counts(self) -> Counts:
-        """How many alerts there are, from memory."""
+        """How many alerts there are: from memory, if none has changed since they were counted."""
         found = Counts()
-        for (code, state, is_open, is_superseded), n in self._groups.items():
+        for (code, state, is_open, is_superseded), n in self._counts()[1].items():
             found.total += n
             if is_superseded:
                 found.superseded += n

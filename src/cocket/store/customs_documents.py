@@ -174,13 +174,13 @@ class DocumentStore:
         if filters.get("q"):
             q = str(filters["q"])
             naming = sa.select(document_subjects.c.document_id).where(
-                document_subjects.c.id.contains(q, autoescape=True)
+                document_subjects.c.id.icontains(q, autoescape=True)
             )
             query = query.where(
                 sa.or_(
-                    c.reference.contains(q, autoescape=True),
-                    c.lrn.contains(q, autoescape=True),
-                    c.name.contains(q, autoescape=True),
+                    c.reference.icontains(q, autoescape=True),
+                    c.lrn.icontains(q, autoescape=True),
+                    c.name.icontains(q, autoescape=True),
                     c.id.in_(naming),
                 )
             )

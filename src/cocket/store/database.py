@@ -95,6 +95,7 @@ class Database:
             self._engine = Sqlite(Path(place), page_size=page_size, read_only=read_only)
         self.path = self._engine.place
         self.branch = branch
+        self.read_only = read_only
         try:
             self._migrate(metadata, read_only)
         except BaseException:

@@ -194,7 +194,7 @@ class FileBook:
         if mrn is not None:
             query = query.where(file_subjects.c.mrn == mrn)
         if q is not None:
-            query = query.where(file_subjects.c.subject.contains(q, autoescape=True))
+            query = query.where(file_subjects.c.subject.icontains(q, autoescape=True))
         if cursor is not None:
             query = query.where(file_subjects.c.subject > cursor)
         if limit is not None:
@@ -359,8 +359,14 @@ class FileBook:
         with self.db.read() as connection:
             n, sensitive, armed, waived = connection.execute(departed).one()
             mean_us, automatic = connection.execute(ended).one()
+        # PostgreSQL's sums and means are decimals
         return Departures(
-            n, sensitive, armed, waived, automatic, None if mean_us is None else round(mean_us / 1e6)
+            n,
+            int(sensitive),
+            int(armed),
+            int(waived),
+            int(automatic),
+            None if mean_us is None else round(float(mean_us) / 1e6),
         )
 
     def refusals(self, rule: str) -> int:

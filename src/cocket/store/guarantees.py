@@ -77,8 +77,8 @@ class GuaranteeStore:
         if q is not None:
             query = query.where(
                 sa.or_(
-                    guarantees.c.grn.contains(q, autoescape=True),
-                    guarantees.c.holder.contains(q, autoescape=True),
+                    guarantees.c.grn.icontains(q, autoescape=True),
+                    guarantees.c.holder.icontains(q, autoescape=True),
                 )
             )
         if cursor is not None:

@@ -39,16 +39,21 @@ class Quarantined:
         """As a row of the table, held."""
         return {
             "received_us": self.received_us,
-            "source": self.source,
+            "source": _text(self.source),
             "row": self.row,
-            "field": self.field,
+            "field": _text(self.field),
             "rule": self.rule,
-            "detail": self.detail,
+            "detail": _text(self.detail),
             "raw": self.raw,
             "protocol": self.protocol,
-            "device_id": self.device_id,
+            "device_id": _text(self.device_id),
             "state": "held",
         }
+
+
+def _text(value: str | None) -> str | None:
+    """As PostgreSQL takes it, too: without NUL. ``raw`` has the bytes."""
+    return value if value is None or "\0" not in value else value.replace("\0", "\ufffd")
 
 
 class Quarantine:

@@ -228,13 +228,13 @@ def _check_kind(kind: str) -> None:
 
 def _filter(kind: str, name: str, value: Any) -> sa.ColumnElement[bool]:
     if name == "q":
-        part = documents.c.id.contains(value, autoescape=True)
+        part = documents.c.id.icontains(value, autoescape=True)
         if kind != "movement":
             return part
         bound = sa.select(bindings.c.mrn).where(
             sa.or_(
-                bindings.c.device_id.contains(value, autoescape=True),
-                bindings.c.equipment_id.contains(value, autoescape=True),
+                bindings.c.device_id.icontains(value, autoescape=True),
+                bindings.c.equipment_id.icontains(value, autoescape=True),
             )
         )
         return sa.or_(part, documents.c.id.in_(bound))

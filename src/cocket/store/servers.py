@@ -201,7 +201,7 @@ class PostgresServer:
             f"the PostgreSQL server in {self.folder} does not start: {self.log.read_text(errors='replace')[-500:]}"
         )
 
-    def _session(self, database: str) -> Any:
+    def _session(self, database: str, timeout_s: float = 5.0) -> Any:
         found = pg8000.connect(
             OWNER,
             host=_HOST,
@@ -209,14 +209,14 @@ class PostgresServer:
             database=database,
             password=self.password,
             ssl_context=False,
-            timeout=5,
+            timeout=timeout_s,
         )
         found.autocommit = True
         return found
 
     def run(self, statement: str, database: str = "postgres") -> list[Any]:
         """One statement as the owner, outside of any transaction; its rows."""
-        session = self._session(database)
+        session = self._session(database, timeout_s=_PATIENCE_S)
         try:
             cursor = session.cursor()
             cursor.execute(statement)

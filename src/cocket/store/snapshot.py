@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from cocket.store.tables import snapshot_pages
 
 _CHUNK: Final = 500
+_MOST_BYTES: Final = 16 * 1024 * 1024
+"""Of the pages in one statement: PostgreSQL takes a statement whole."""
 
 
 def page_checksum(name: str, body: bytes) -> bytes:
@@ -23,10 +25,15 @@ def write_pages(connection: sa.Connection, pages: Mapping[str, bytes | None]) ->
     names = list(pages)
     for i in range(0, len(names), _CHUNK):
         connection.execute(snapshot_pages.delete().where(snapshot_pages.c.name.in_(names[i : i + _CHUNK])))
-    written = [
-        {"name": name, "checksum": page_checksum(name, body), "body": body}
-        for name, body in pages.items()
-        if body is not None
-    ]
-    if written:
-        connection.execute(snapshot_pages.insert(), written)
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for name, body in pages.items():
+        if body is None:
+            continue
+        rows.append({"name": name, "checksum": page_checksum(name, body), "body": body})
+        size += len(body)
+        if size > _MOST_BYTES:
+            connection.execute(snapshot_pages.insert(), rows)
+            rows, size = [], 0
+    if rows:
+        connection.execute(snapshot_pages.insert(), rows)

@@ -1,4 +1,4 @@
-"""Every table of the two SQLite files, as SQLAlchemy Core knows them.
+"""Every table of the two SQLite files, as SQLAlchemy Core knows them; in PostgreSQL both may live in one database.
 
 ``log.sqlite`` holds what came in (log, quarantine, totals) and which history files there are;
 ``cocket.sqlite`` holds what was made of it and what people said (alerts, reference data, detection state).
@@ -242,11 +242,19 @@ detection = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("offset", BigInteger, nullable=False),
     Column("applied_version", BigInteger, nullable=False),
-    Column("seq", BigInteger, nullable=False),
     Column("snapshot_offset", BigInteger, nullable=False),
     Column("snapshot_version", BigInteger, nullable=False),
 )
-"""One row, id 1: how far the log and the changes are detected, and what the snapshot stands for."""
+"""How far the log and the changes are detected, and what the snapshot stands for: one row for each partition, whose
+id is 1 + the partition."""
+
+alert_numbers = Table(
+    "alert_numbers",
+    main_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+)
+"""One row, id 1: the newest ``seq`` of the alerts, over all partitions."""
 
 snapshot_pages = Table(
     "snapshot_pages",
@@ -255,4 +263,4 @@ snapshot_pages = Table(
     Column("checksum", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""The detectors' state as of ``detection.snapshot_offset``."""
+"""The detectors' state as of ``detection.snapshot_offset``. Names of partition p > 0 begin with ``p{p}/``."""

@@ -153,7 +153,7 @@ def settle(service: Service) -> None:
     detecting = service.lines.detecting
     end = time.monotonic() + 60
     while True:
-        assert service.wait_detected(60)
+        assert service.wait_detected(60), service.failure
         due = detecting._detection.state["due_us"][: detecting._world.table.n]
         if due.min() > NOW_US and not service.lag:
             return

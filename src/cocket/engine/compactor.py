@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from cocket.core.clock import US, Clock
 from cocket.core.config import History as HistorySettings
-from cocket.core.errors import CocketError
 from cocket.store.folder import DataFolder
 
 _LOOK_S = 2.0
@@ -47,7 +46,7 @@ class Compactor:
         while not self._stop.wait(_LOOK_S):
             try:
                 self.look()
-            except CocketError:
+            except Exception:  # whatever the disk says: nobody waits for this, and the next look may succeed
                 log.exception(
                     "the log could not be moved to history; it stays where it is, another try follows"
                 )

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from cocket.core.clock import US, Clock
 from cocket.core.config import Customs
-from cocket.core.errors import CocketError, Fault
+from cocket.core.errors import Fault
 from cocket.customs.transit.desk import TransitDesk
 from cocket.customs.transit.seals import SealDesk
 from cocket.store.alerts import AlertStore
@@ -64,7 +64,7 @@ class CustomsClock:
             try:
                 self.beat()
                 self.failure, self.beaten_s = None, time.monotonic()
-            except (CocketError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - what is due waits in the store; the next beat tries it again
                 if self.failure is None:
                     _log.warning("the customs clock stands still: %s; it tries again", error)
                 self.failure = str(error)

@@ -7,6 +7,7 @@ are booked in the same transaction, so that rows in = observations + duplicates 
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -21,7 +22,7 @@ from cocket.core.batch import Array, Batch, Texts, concat
 from cocket.core.clock import Clock
 from cocket.core.config import Ingest as IngestSettings
 from cocket.core.doors import Decoded, Receipt
-from cocket.core.errors import Busy, CocketError, Unavailable
+from cocket.core.errors import Busy, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import TIME_AHEAD_US, TIME_EPOCH_US, TIME_QUALITIES
 from cocket.core.tracing import OFF, Mark, Tracing
@@ -31,6 +32,8 @@ from cocket.store.log import Log
 from cocket.store.quarantine import Quarantined
 
 DEVICE, AHEAD, BEFORE_2010, RECEIVED = map(TIME_QUALITIES.index, TIME_QUALITIES)
+
+log = logging.getLogger(__name__)
 
 
 def time_trusted(batch: Batch) -> Array:
@@ -146,6 +149,7 @@ class Ingest:
         promise: Future[Receipt] = Future()
         if decoded.taken_s is None:
             decoded.taken_s = time.monotonic()
+        promise.set_running_or_notify_cancel()  # a sender that goes away takes nothing back, and must not stop the writer
         with self._lock:
             if self._closed:
                 raise Unavailable("Cocket is shutting down; send it again when it is back")
@@ -191,8 +195,9 @@ class Ingest:
     def _write_tick(self, tick: Tick) -> None:
         try:
             offset = self._log.append_tick(tick.tick_us)
-        except (CocketError, OSError):
-            return  # the disk refuses: bodies are told so; a later tick says all that this one would have
+        except Exception as error:  # noqa: BLE001 - the disk refuses: bodies are told so; a later tick says all that this would
+            log.warning("a tick could not be written (%s); the next one says it too", error)
+            return
         self._committed(Committed(offset, None, None, tick.tick_us))
 
     def _write(self, group: list[Waiting]) -> None:

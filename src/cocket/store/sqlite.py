@@ -10,14 +10,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from cocket.core.errors import CocketError, DataDamaged
+from cocket.core.errors import CocketError, DataDamaged, Unavailable
+
+_DISK: Final = {
+    "full": "the disk is full. Make room, it goes on by itself",
+    "disk I/O error": "the disk fails (disk I/O error). Look at the system's log; `cocket verify` says what it has damaged",
+    "readonly": "it cannot be written to: the disk or the folder is read-only. Make it writable, it goes on by itself",
+    "unable to open": "it cannot be opened (no right, no room, or too many open files)",
+    "locked": "another process holds it",
+}
+"""What SQLite says of the disk, and what that means for a person. None of it is damage: the next try may succeed."""
 
 
 class Sqlite:
@@ -86,13 +95,15 @@ class Sqlite:
         if not isinstance(error, DatabaseError):
             return None
         said = str(error.orig)
-        if "full" in said and isinstance(error, OperationalError):
-            return CocketError(f"{self.place}: the disk is full; nothing of this write was kept. Make room.")
-        damage = ("malformed", "not a database", "disk I/O error", "corrupt", "Could not decode")
-        if any(w in said for w in damage):
+        if any(w in said for w in ("malformed", "not a database", "corrupt", "Could not decode")):
             return DataDamaged(
                 f"{self.place} is damaged ({said}); run `cocket verify` on its folder, then restore it from a copy"
             )
+        if not isinstance(error, OperationalError):
+            return None
+        for sign, words in _DISK.items():
+            if sign in said:
+                return Unavailable(f"{self.place}: {words}; nothing of this was kept")
         return None
 
     def wrong(self, connection: sa.Connection) -> list[str]:

@@ -16,7 +16,11 @@ from pathlib import Path
 import pytest
 from tests.store.log_places import JetStreamPlace, numbered, refused, sequences
 
+from cocket.core.config import Log as LogSettings
 from cocket.core.errors import BadSetting, CocketError, DataDamaged, Unavailable
+from cocket.core.keys import observation_keys
+from cocket.store.dedupe import Seen
+from cocket.store.history import History
 from cocket.store.log import Fenced, Totals, prepare
 from cocket.store.log_jetstream import JetStreamLog, _pieces
 from cocket.store.nats_connection import Address, NatsConnection
@@ -393,3 +397,60 @@ def test_pieces_are_one_when_they_fit():
     assert _pieces(None, [], 0, 10_000) == []
     with pytest.raises(CocketError, match="max_payload"):
         _pieces(prepared, [], 0, 10)
+
+
+def test_the_password_may_stand_in_a_file(place, tmp_path):
+    address = Address.parse(place.cluster.url)
+    secret = tmp_path / "secret"
+    secret.write_text(address.password + "\n")
+    settings = LogSettings(url=f"nats://{address.user}@{address.hosts[0]}", password_file=str(secret))
+    connection = NatsConnection(Address.of(settings))
+    assert connection.api("INFO", {})["streams"] >= 0
+    connection.close()
+
+
+def test_history_over_a_stream(place, tmp_path):
+    """History, tail and duplicates work as over SQLite, when it is opened again as well."""
+
+    def opened() -> tuple[JetStreamLog, History, Seen]:
+        log = place.open()
+        history = History(tmp_path / "history", place.database(), log)
+        log.follow(history.remember)
+        return log, history, Seen(history.hour_keys)
+
+    log, history, _ = opened()
+    groups = [numbered(10 * turn) for turn in range(5)]
+    for group in groups[:4]:
+        log.append(group, received_us=0)
+    history.compact(log.last_offset() - 1)
+    log.trim(history.compacted_offset)
+    log, history, seen = opened()
+    assert (history.tail.rows, log.totals()) == (10, Totals(40, 0, 0))
+    for group, known in zip(groups, [True] * 4 + [False], strict=True):
+        assert seen.fold(group.array("observed_us"), observation_keys(group)).tolist() == [known] * 10
+    log.append(groups[4], received_us=0)
+    assert history.tail.rows == 20
+
+
+def test_a_generation_goes_on_behind_the_one_before(place):
+    """After a re-partition: new streams, offsets behind the old ones, the sums go on."""
+    old = place.open()
+    old.append(numbered(0), received_us=0, duplicates=1, rejects=[refused(0)])
+    old.close()
+    first = old.last_offset() + 100
+    for turn in range(2):  # also when it is opened again
+        log = JetStreamLog(
+            old._connection, place.database(), site=place.site, replicas=1, generation=1, first=first
+        )
+        assert log.last_offset() >= first
+        assert log.totals() == Totals(10 + 10 * turn, 1, 1 + turn)
+        assert log.append(numbered(10 + 10 * turn), received_us=0, rejects=[refused(1)]) > first
+        assert len(log.quarantined(10)[0]) == 2 + turn
+    assert sequences(log) == list(range(10, 30))
+    assert (log.rows_after(0), log.first_offset(), log.damage()) == (20, first, [])
+    assert sequences(old) == list(range(10))
+
+
+def test_a_password_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(BadSetting, match="gone"):
+        Address.of(LogSettings(url="nats://ana@h", password_file=str(tmp_path / "gone")))

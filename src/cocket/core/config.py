@@ -317,6 +317,16 @@ class Log(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
             "empty: a log in the data folder, one process"
         ),
     ] = ""
+    password_file: Annotated[
+        str, Meta(description="file that holds the servers' password, in place of one in `url`")
+    ] = ""
+    timeout_s: Annotated[
+        Seconds,
+        Meta(
+            description="seconds in which the servers must have stored a group before its senders are told to try again; "
+            "a new leader takes up to 9"
+        ),
+    ] = 20.0
     site: Annotated[
         str, Meta(description="name of the site among those that share the servers: letters, digits, - and _")
     ] = "main"

@@ -91,9 +91,9 @@ class _Unsure:
     rejects: tuple[Quarantined, ...]
 
 
-def stream_name(site: str, partition: int) -> str:
-    """The stream of a partition: ``COCKET_site_3``."""
-    return f"COCKET_{site}_{partition}"
+def stream_name(site: str, partition: int, generation: int = 0) -> str:
+    """The stream of a partition: ``COCKET_site_3``, and after the second re-partition ``COCKET_site_g2_3``."""
+    return f"COCKET_{site}_g{generation}_{partition}" if generation else f"COCKET_{site}_{partition}"
 
 
 class JetStreamLog(Quarantine):
@@ -101,6 +101,8 @@ class JetStreamLog(Quarantine):
 
     Opening it takes it over: the writer before, if there is one, is fenced. ``read_only`` takes nothing over and books nothing;
     it reads what there is, beside the writer. The stream is made if it is not there, with ``replicas`` copies.
+    ``generation`` counts the re-partitions of the site: each has streams of its own, whose offsets begin at ``first``, behind all that the
+    database has booked of the generation before; the sums go on from what is booked.
     ``connection.timeout_s`` bounds each append: then ``Unavailable``, and the next one finds out what became of it.
     Raises ``Unavailable`` when the servers do not answer, ``BadSetting`` when the stream is not one of ours, ``DataDamaged``
     when the stream has lost what ``db`` knows of.
@@ -114,6 +116,8 @@ class JetStreamLog(Quarantine):
         site: str = "main",
         partition: int = 0,
         replicas: int = 3,
+        generation: int = 0,
+        first: int = 1,
         read_only: bool = False,
         follow: Follower | None = None,
     ) -> None:
@@ -122,8 +126,9 @@ class JetStreamLog(Quarantine):
             raise BadSetting(f"log.site {site!r}: use up to 64 letters, digits, - and _")
         self.site = site
         self.partition = partition
-        self.stream = stream_name(site, partition)
-        self.subject = f"cocket.log.{site}.{partition}"
+        self.stream = stream_name(site, partition, generation)
+        self.subject = f"cocket.log.{site}.{generation}.{partition}"
+        self._first = first
         self.booking_failure: CocketError | None = None
         self._connection = connection
         self._read_only = read_only
@@ -194,6 +199,7 @@ class JetStreamLog(Quarantine):
             "duplicate_window": 100_000_000,
             "allow_direct": True,
             "deny_delete": True,
+            "first_seq": self._first,
         }
         try:
             try:
@@ -400,8 +406,8 @@ class JetStreamLog(Quarantine):
         with self._db.read() as connection:
             row = connection.execute(self._own(totals.select())).first()
         if row is None:
-            return 0, Totals(0, 0, 0)
-        return row.last_offset, Totals(row.observations, row.duplicates, row.rejected)
+            return self._first - 1, Totals(0, 0, 0)
+        return max(row.last_offset, self._first - 1), Totals(row.observations, row.duplicates, row.rejected)
 
     def book(self) -> None:
         """Write sums and quarantine into the database, as far as the log has come. Repeating it changes nothing."""
@@ -669,9 +675,9 @@ class JetStreamLog(Quarantine):
 
     def damage(self) -> list[str]:
         """As ``Log.damage``. What no server gives whole, or at all, is named."""
-        compacted = 0
         with self._db.read() as connection:
             compacted = connection.execute(self._own(sa.select(totals.c.compacted_offset))).scalar() or 0
+        compacted = max(compacted, self._first - 1)
         state = self._info()
         first, last = max(1, int(state["first_seq"])), int(state["last_seq"])
         found = []

@@ -17,7 +17,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +27,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from cocket.core.config import Log as LogSettings
 from cocket.core.errors import BadSetting, Unavailable
 
 T = TypeVar("T")
@@ -68,6 +71,20 @@ class Address:
                 "log.url is no address of NATS servers; write it as nats://user:password@host:4222,host:4222"
             )
         return cls(tuple(hosts), unquote(user), unquote(password), scheme == "tls")
+
+    @classmethod
+    def of(cls, settings: LogSettings) -> Address:
+        """The servers that ``log.url`` names, with the password of ``log.password_file``. Raises ``BadSetting``."""
+        address = cls.parse(settings.url)
+        if not settings.password_file:
+            return address
+        try:
+            password = Path(settings.password_file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise BadSetting(
+                f"log.password_file {settings.password_file} cannot be read: {error.strerror}"
+            ) from error
+        return replace(address, password=password)
 
     def __str__(self) -> str:
         return f"{'tls' if self.tls else 'nats'}://{','.join(self.hosts)}"
@@ -120,11 +137,11 @@ class NatsConnection:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` on the connection's thread and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self.future(work).result()
 
-    def begin(self, work: Coroutine[Any, Any, T]) -> Callable[[], T]:
-        """Begin ``work`` on the connection's thread; call what is returned for its result."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result
+    def future(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin ``work`` on the connection's thread; the future gives its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def api(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
         """A call of the JetStream API. ``ApiError`` when it is refused."""

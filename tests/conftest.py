@@ -15,6 +15,7 @@ from cocket.store import tables
 from cocket.store.database import Database
 from cocket.store.folder import DataFolder
 from cocket.store.nats_servers import NatsCluster
+from cocket.store.observation_tables import observation_metadata
 from cocket.store.servers import PostgresServer
 
 assert DataFolder is not None  # it imports every table
@@ -47,6 +48,14 @@ def new_database(postgres: PostgresServer) -> Callable[[], str]:
     Database(first, "log", tables.log_metadata).close()
     numbers = count(1)
     return lambda: postgres.create_database(f"db{next(numbers)}", template="first")
+
+
+@pytest.fixture(scope="session")
+def history_database(postgres: PostgresServer) -> str:
+    """The address of a database with the tables of observations, one for all tests: who uses it empties it first."""
+    address = postgres.create_database("history")
+    Database(address, "observations", observation_metadata).close()
+    return address
 
 
 @pytest.fixture

@@ -175,6 +175,10 @@ class Database:
         """Be the only one over all processes that holds ``key``, until the transaction ends. On SQLite it is so anyway."""
         self._engine.hold(connection, key)
 
+    def patient(self, connection: sa.Connection) -> None:
+        """Let this transaction's statements take as long as they take; its connection is not used again."""
+        self._engine.patient(connection)
+
     @property
     def writing(self) -> bool:
         """Whether the caller's thread is inside a transaction of its own that may write."""

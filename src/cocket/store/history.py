@@ -10,7 +10,6 @@ others; ``compact``, ``merge`` and ``expire`` from any thread, one at a time (th
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +26,7 @@ from cocket.core.batch import Array, Batch
 from cocket.core.errors import DataDamaged
 from cocket.core.keys import observation_keys
 from cocket.store.database import Database
+from cocket.store.history_places import fsync_folder as _fsync_folder
 from cocket.store.log import Entry, Log
 from cocket.store.parquet import HOUR_US, Facts, FileWriter, HistoryFile, ages, rows_of, slabs
 from cocket.store.rows import NOTHING, Rows, as_table, in_order, join_of_devices
@@ -167,7 +167,7 @@ class History:
         with self._pinned(upto_offset) as (view, pieces, devices, codes):
             for file in view.files:
                 groups = file.groups_of(spans.devices, spans.min_us, spans.max_us)
-                parts.extend(_from_file(file, groups, spans, columns, upto_offset))
+                parts.extend(from_file(file, groups, spans, columns, upto_offset))
             known = spans.table(codes, len(devices))
             for piece in pieces:
                 chosen = spans.choose(known, piece.device, piece.observed_us)
@@ -352,9 +352,10 @@ def _held(db: Database, folder: Path) -> _View:
         return _View(files, compacted)
 
 
-def _from_file(
+def from_file(
     file: HistoryFile, groups: Array, spans: Spans, columns: Sequence[str] | None, upto_offset: int | None
 ) -> Iterator[tuple[Rows, Array]]:
+    """Rows of these row groups that lie in the spans, without their device, whose number in ``spans`` stands beside."""
     for record in file.read(groups.tolist(), columns):
         device = record.column("device_id")
         table = spans.table_of(device.dictionary)
@@ -371,13 +372,3 @@ def _from_file(
 def _without_device(piece: Piece, columns: Sequence[str] | None) -> Rows:
     chosen = {name: data for name, data in piece.batch.columns.items() if columns is None or name in columns}
     return Rows(Batch(len(piece.keys), chosen), piece.keys, piece.offsets)
-
-
-def _fsync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows keeps names durable by itself and cannot open a folder
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -184,13 +184,22 @@ def _chunk_checksums(path: Path) -> bytes:
     with path.open("rb") as file:
         for group in range(metadata.num_row_groups):
             for column in range(metadata.num_columns):
-                start, length = _chunk(metadata, group, column)
+                start, length = chunk_place(metadata, group, column)
                 file.seek(start)
                 digests.append(blake2b(file.read(length), digest_size=_CHUNK_DIGEST).digest())
     return b"".join(digests)
 
 
-def _chunk(metadata: pq.FileMetaData, group: int, column: int) -> tuple[int, int]:
+def chosen_columns(
+    metadata: pq.FileMetaData, columns: Sequence[str] | None
+) -> tuple[list[str] | None, list[int]]:
+    """Names (None: all) and numbers of the columns to read."""
+    names = metadata.schema.names
+    wanted = None if columns is None else [c for c in (*columns, *_EXTRA) if c in names]
+    return wanted, [i for i, name in enumerate(names) if wanted is None or name in wanted]
+
+
+def chunk_place(metadata: pq.FileMetaData, group: int, column: int) -> tuple[int, int]:
     """Where a column of a row group lies: first byte and length."""
     chunk = metadata.row_group(group).column(column)
     start = chunk.data_page_offset
@@ -204,6 +213,7 @@ class HistoryFile:
 
     def __init__(self, path: Path, file_id: int, level: int, facts: Facts) -> None:
         self.path = path
+        self.where = str(path)
         self.file_id = file_id
         self.level = level
         self.facts = facts
@@ -229,9 +239,11 @@ class HistoryFile:
         try:
             found = file_checksum(self.path)
         except FileNotFoundError as error:
-            raise DataDamaged(f"history file {self.path} is missing; restore it from a copy") from error
+            raise DataDamaged(f"history file {self.where} is missing; restore it from a copy") from error
         if found != self.facts.checksum:
-            raise DataDamaged(f"history file {self.path} does not match its checksum; restore it from a copy")
+            raise DataDamaged(
+                f"history file {self.where} does not match its checksum; restore it from a copy"
+            )
         self._checked = True
 
     def has_hours(self, hours: Sequence[int]) -> bool:
@@ -277,9 +289,7 @@ class HistoryFile:
         if not len(groups):
             return
         metadata = self._open()[0]
-        names = metadata.schema.names
-        wanted = None if columns is None else [c for c in (*columns, *_EXTRA) if c in names]
-        numbers = [i for i, name in enumerate(names) if wanted is None or name in wanted]
+        wanted, numbers = chosen_columns(metadata, columns)
         group = -1
         try:
             with (
@@ -292,12 +302,12 @@ class HistoryFile:
                     yield table.combine_chunks().to_batches()[0]
         except (pa.ArrowException, OSError, IndexError) as error:
             raise DataDamaged(
-                f"history file {self.path}, row group {group}, is damaged ({error}); restore it from a copy"
+                f"history file {self.where}, row group {group}, is damaged ({error}); restore it from a copy"
             ) from error
 
     def _check_chunks(self, raw: Any, metadata: pq.FileMetaData, group: int, columns: Sequence[int]) -> None:
         for column in columns:
-            start, length = _chunk(metadata, group, column)
+            start, length = chunk_place(metadata, group, column)
             if self._held is None:
                 raw.seek(start)
                 body = raw.read(length)
@@ -308,7 +318,7 @@ class HistoryFile:
             if blake2b(body, digest_size=_CHUNK_DIGEST).digest() != stored:
                 name = metadata.schema.column(column).name
                 raise DataDamaged(
-                    f"history file {self.path}, row group {group}, column {name!r} (byte {start} on) "
+                    f"history file {self.where}, row group {group}, column {name!r} (byte {start} on) "
                     "does not match its checksum; restore it from a copy"
                 )
 
@@ -327,15 +337,15 @@ class HistoryFile:
             try:
                 if self._footer_checksum() != self.facts.footer_checksum:
                     raise DataDamaged(
-                        f"the footer of history file {self.path} does not match its checksum; restore it from a copy"
+                        f"the footer of history file {self.where} does not match its checksum; restore it from a copy"
                     )
                 metadata = pq.read_metadata(self._source())
                 groups = msgspec.json.decode(metadata.metadata[_GROUPS], type=list[tuple[str, str, int, int]])
             except FileNotFoundError as error:
-                raise DataDamaged(f"history file {self.path} is missing; restore it from a copy") from error
+                raise DataDamaged(f"history file {self.where} is missing; restore it from a copy") from error
             except (pa.ArrowException, OSError, KeyError, TypeError, msgspec.MsgspecError) as error:
                 raise DataDamaged(
-                    f"the footer of history file {self.path} is damaged ({error}); restore it from a copy"
+                    f"the footer of history file {self.where} is damaged ({error}); restore it from a copy"
                 ) from error
             self._opened = (
                 metadata,

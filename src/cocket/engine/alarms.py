@@ -147,11 +147,11 @@ class Alarms:
     def _detectors(self) -> Look:
         failure = self._service.failure
         return Look(
-            "detectors-stopped",
+            "detectors-failing",
             "bad" if failure is not None else "good",
-            f"the detectors stand still: {failure}",
-            "Observations are kept and answered, alerts are not raised. If the disk or the database refuses, mend that: "
-            "they begin again by themselves. Otherwise restart Cocket and send the log of the moment to its makers.",
+            failure or "",
+            "Observations are kept and answered, but alerts may be missing. If the disk or the database refuses, mend that: "
+            "they go on by themselves. What they fail on is set aside in the quarantine: send it to Cocket's makers.",
             fall_s=0.0,
         )
 

@@ -121,6 +121,7 @@ class Figures:
         self._sources: dict[str, Source] = {}
         self._skew: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._stored: deque[tuple[int, float]] = deque()
+        self._first: int | None = None
         self._behind_s: float | None = None
 
     # the writer's thread
@@ -170,6 +171,8 @@ class Figures:
         """A batch is in the log: remember when, and what its devices' clocks say."""
         now = time.monotonic()
         with self._lock:
+            if self._first is None:
+                self._first = offset
             if not self._stored or now - self._stored[-1][1] >= _MARK_S:
                 self._stored.append((offset, now))
             self._see_clocks(batch, received_us, now)
@@ -208,9 +211,11 @@ class Figures:
         if not lag_rows:
             self._behind_s = None
             return 0.0
-        if self._behind_s is None:
-            self._behind_s = now
-        return now - (self._behind_s if oldest is None else min(oldest, self._behind_s))
+        if self._first is None or detected < self._first - 1:
+            if self._behind_s is None:
+                self._behind_s = now
+            return now - self._behind_s
+        return 0.0 if oldest is None else now - oldest
 
     def sources(self) -> dict[str, Source]:
         """Every source that spoke since the start."""

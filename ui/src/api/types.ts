@@ -94,6 +94,14 @@ export interface AlertPatch {
   version?: number;
 }
 
+/** Something that the server says is wrong with itself. */
+export interface Alarm {
+  code: string;
+  since: string;
+  detail: string;
+  do: string;
+}
+
 export interface Health {
   status: string;
   version: string;
@@ -104,6 +112,7 @@ export interface Health {
   detail?: string | null;
   tiles?: string | null;
   attribution?: string | null;
+  alarms?: Alarm[];
 }
 
 export interface Stats {

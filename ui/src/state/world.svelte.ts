@@ -1,10 +1,13 @@
 import { api, ApiProblem, NoAnswer } from '../api/client';
 import type { Demo, GeoCollection, Health, Office } from '../api/types';
 import { clock } from './clock.svelte';
+import { poll } from './poll';
 
 /** Zones, corridors and the server's health are read again this often: others change them. */
 const AGAIN_MS = 60_000;
 const SOON_MS = 4_000;
+/** The server's alarms about itself are asked for this often. */
+const HEALTH_MS = 10_000;
 const EMPTY: GeoCollection = { type: 'FeatureCollection', features: [] };
 
 /** What changes rarely: the server's own facts, zones, corridors, offices, and the demonstration. */
@@ -26,6 +29,16 @@ class World {
     if (this.#started) return;
     this.#started = true;
     void this.again();
+    poll(() => this.#look(), HEALTH_MS);
+  }
+
+  async #look(): Promise<void> {
+    try {
+      this.health = await api.health();
+    } catch (error) {
+      // The banner says that the line is lost; what was known of the server's health stays in sight.
+      if (!(error instanceof NoAnswer) && !(error instanceof ApiProblem)) throw error;
+    }
   }
 
   /** Reads now, and from then on again and again. */

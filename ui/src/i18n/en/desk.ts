@@ -46,6 +46,40 @@ export const desk = {
     'The line to the server is lost. What you see is {age} old. Your actions are kept and sent when it returns.',
   'line.bannerNew': 'The server cannot be reached. Trying again.',
   'line.degraded': 'Observations are kept but not examined: {detail}',
+  'alarms.mark': '{n|1 alarm|{n} alarms}',
+  'alarms.title': 'What is wrong with Cocket itself',
+  'alarms.since': 'since {when}',
+  'alarms.none': 'All is well again.',
+  'alarm.detectors-failing': 'Detectors are failing',
+  'alarmDo.detectors-failing':
+    'Observations are kept, but alerts may be missing. If the disk or the database refuses, mend that. What the detectors fail on waits in the quarantine.',
+  'alarm.log-refused': 'The disk refuses writes',
+  'alarmDo.log-refused':
+    'Nothing is lost: senders and devices send again. Make room on the data folder’s disk, or see why it takes no writes.',
+  'alarm.history-damaged': 'History is damaged',
+  'alarmDo.history-damaged':
+    'Tracks and late data that need these files fail. Run cocket doctor, and put the files back from a backup.',
+  'alarm.disk-low': 'The disk is nearly full',
+  'alarmDo.disk-low':
+    'Make room, or let history go sooner. Without room nothing more is taken.',
+  'alarm.detectors-lag': 'Alerts come late',
+  'alarmDo.detectors-lag':
+    'More comes in than is examined. Give it more cores or workers, or wait if devices are uploading old data.',
+  'alarm.clock-skew': 'Clocks disagree',
+  'alarmDo.clock-skew':
+    'So many devices are seldom wrong together: see whether this server’s clock is right.',
+  'alarm.quarantine-growing': 'Many rows are refused',
+  'alarmDo.quarantine-growing':
+    'Look at the newest rows of the quarantine. After a fix they can be sent again from there.',
+  'alarm.source-silent': 'A source is silent',
+  'alarmDo.source-silent':
+    'See whether the sender, the network or the firewall before the door is down.',
+  'alarm.customs-clock-stopped': 'Terms are not recorded',
+  'alarmDo.customs-clock-stopped':
+    'Nothing is lost: what falls due is recorded once the database answers again.',
+  'alarm.backup-old': 'The backup is old',
+  'alarmDo.backup-old':
+    'Run cocket backup, and see why the one that runs by itself did not.',
   'banner.label': 'Notices',
   'pending.banner': '{n|1 action is|{n} actions are} waiting to be sent.',
   'pending.mark': 'Not yet sent',

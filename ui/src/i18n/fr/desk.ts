@@ -48,6 +48,40 @@ export const desk: Record<keyof typeof wanted, string> = {
     'La ligne avec le serveur est perdue. Ces données datent de {age}. Vos actions sont gardées et partiront à son retour.',
   'line.bannerNew': 'Le serveur est injoignable. Nouvel essai en cours.',
   'line.degraded': 'Les observations sont gardées mais non examinées : {detail}',
+  'alarms.mark': '{n|1 alarme|{n} alarmes}',
+  'alarms.title': 'Ce qui ne va pas dans Cocket même',
+  'alarms.since': 'depuis {when}',
+  'alarms.none': 'Tout est rentré dans l’ordre.',
+  'alarm.detectors-failing': 'Les détecteurs sont en défaut',
+  'alarmDo.detectors-failing':
+    'Les observations sont gardées, mais des alertes peuvent manquer. Si le disque ou la base refuse, réparez-les. Ce qui met les détecteurs en défaut attend en quarantaine.',
+  'alarm.log-refused': 'Le disque refuse les écritures',
+  'alarmDo.log-refused':
+    'Rien n’est perdu : les émetteurs renvoient. Libérez de la place sur le disque des données, ou cherchez pourquoi il n’écrit plus.',
+  'alarm.history-damaged': 'L’historique est abîmé',
+  'alarmDo.history-damaged':
+    'Les trajets et les données tardives qui dépendent de ces fichiers échouent. Lancez cocket doctor et remettez les fichiers d’une sauvegarde.',
+  'alarm.disk-low': 'Le disque est presque plein',
+  'alarmDo.disk-low':
+    'Libérez de la place, ou gardez l’historique moins longtemps. Sans place, plus rien n’est reçu.',
+  'alarm.detectors-lag': 'Les alertes ont du retard',
+  'alarmDo.detectors-lag':
+    'Il arrive plus de données qu’il n’en est examiné. Ajoutez des cœurs ou des processus, ou attendez si des appareils envoient d’anciennes données.',
+  'alarm.clock-skew': 'Les horloges divergent',
+  'alarmDo.clock-skew':
+    'Tant d’appareils se trompent rarement ensemble : vérifiez l’horloge de ce serveur.',
+  'alarm.quarantine-growing': 'Beaucoup de lignes sont refusées',
+  'alarmDo.quarantine-growing':
+    'Regardez les dernières lignes de la quarantaine. Une fois la cause corrigée, elles peuvent être renvoyées de là.',
+  'alarm.source-silent': 'Une source est muette',
+  'alarmDo.source-silent':
+    'Vérifiez l’émetteur, le réseau ou le pare-feu devant la porte d’entrée.',
+  'alarm.customs-clock-stopped': 'Les délais ne sont pas enregistrés',
+  'alarmDo.customs-clock-stopped':
+    'Rien n’est perdu : les échéances seront enregistrées dès que la base répondra.',
+  'alarm.backup-old': 'La sauvegarde est ancienne',
+  'alarmDo.backup-old':
+    'Lancez cocket backup, et cherchez pourquoi la sauvegarde automatique n’a pas eu lieu.',
   'banner.label': 'Avis',
   'pending.banner': '{n|1 action attend|{n} actions attendent} d’être envoyée{n||s}.',
   'pending.mark': 'Pas encore envoyé',

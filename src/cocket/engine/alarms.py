@@ -91,7 +91,7 @@ class Alarms:
         self._settings = service.settings.watching
         self._standing = Standing()
         self._current: tuple[Alarm, ...] = ()
-        self._rejected: deque[tuple[float, int]] = deque()
+        self._rejected = deque([(time.monotonic(), service.folder.log.totals().rejected)])
         self.also: list[Callable[[], Look]] = []
         """What those above the engine look at besides: the gateway's doors."""
         self._stop = threading.Event()
@@ -241,7 +241,9 @@ class Alarms:
     def _causes(self) -> str:
         rows, _ = self._service.folder.log.quarantined(50)
         rules = Counter((row["rule"], row["source"].partition("/")[0]) for row in rows)
-        return "".join(f", mostly {rule} by {source}" for (rule, source), _ in rules.most_common(1))
+        return "".join(
+            f", most by {source} that break the rule {rule}" for (rule, source), _ in rules.most_common(1)
+        )
 
     def _silent(self) -> Look:
         silent = self._service.silent_sources()

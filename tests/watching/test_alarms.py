@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.web.conftest import Door, serving
 from tests.watching.conftest import sample, scrape
+from tests.web.conftest import Door, serving
 
 from cocket.core.batch import Batch
 from cocket.core.clock import US, parse_rfc3339
@@ -110,7 +110,7 @@ def test_a_growing_quarantine_a_silent_door_and_a_failing_detector(looked: Door,
 
     monkeypatch.setattr(type(looked.service), "failure", property(lambda _: "the disk is gone"))
     looked.service.alarms.look(time.monotonic())
-    assert [a["code"] for a in looked.http.get("/health").json()["alarms"]][0] == "detectors-failing"
+    assert next(a["code"] for a in looked.http.get("/health").json()["alarms"]) == "detectors-failing"
     assert begun(looked, "detectors-failing")["detail"] == "the disk is gone"
     monkeypatch.undo()
     ended(looked, "detectors-failing")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cocket import __version__, cli_codes, cli_devices, cli_packs, cli_privacy, cli_scenarios
+from cocket import __version__, cli_backup, cli_codes, cli_devices, cli_packs, cli_privacy, cli_scenarios
 from cocket.core.errors import BadSetting, CocketError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_backtest(commands)
     _add_rules(commands)
     cli_devices.add(commands)
+    cli_backup.add(commands)
     cli_codes.add(commands)
     cli_packs.add(commands)
     cli_privacy.add(commands)

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from cocket.core.batch import Array
 from cocket.store import tables
+from cocket.store.access import AccessStore
 from cocket.store.alert_traces import AlertTraces
 from cocket.store.alerts import AlertStore
 from cocket.store.audit import AuditStore
@@ -57,6 +58,7 @@ class MainStores:
     codes: CodeStore
     stamps: StampStore
     gates: GateStore
+    access: AccessStore
     audit: AuditStore
     grants: GrantStore
     sights: SightStore
@@ -76,6 +78,7 @@ def main_stores(db: Database) -> MainStores:
         codes=CodeStore(db),
         stamps=StampStore(db),
         gates=GateStore(db),
+        access=AccessStore(db),
         audit=AuditStore(db),
         grants=GrantStore(db),
         sights=SightStore(db),
@@ -119,6 +122,7 @@ class DataFolder:
             self.stamps = stores.stamps
             self.gates = stores.gates
             self.audit = stores.audit
+            self.access = stores.access
             self.grants = stores.grants
             self.sights = stores.sights
         except BaseException:

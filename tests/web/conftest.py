@@ -1,6 +1,7 @@
 """A real server on a free port over a real data folder, in this process, shared by the tests of the doors."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from itertools import count
 import httpx
 import pytest
 
+from cocket.access.desk import AccessDesk
 from cocket.core.clock import WallClock, rfc3339
 from cocket.core.config import Settings, overridden
 from cocket.engine.service import Service
@@ -29,6 +31,7 @@ class Door:
     http: httpx.Client
     service: Service
     intake: Intake
+    access: AccessDesk | None = None
 
     def name(self, kind: str) -> str:
         """A name that no other test has."""
@@ -101,19 +104,31 @@ class Door:
         return problem
 
 
-def serving(path, settings: Settings, *, demo: bool = False) -> Iterator[Door]:
+def serving(path, settings: Settings, *, demo: bool = False, access_clock=None) -> Iterator[Door]:
     with Service.open(path, WallClock(), settings) as service, Gateway(service) as gateway:
         sock = listening("127.0.0.1", 0)
-        http_server = server(service, settings, sock, gateway, demo=demo)
+        http_server = server(service, settings, sock, gateway, demo=demo, access_clock=access_clock)
         thread = threading.Thread(target=http_server.run, kwargs={"sockets": [sock]})
         thread.start()
         try:
             while not http_server.started:
                 assert thread.is_alive()
                 time.sleep(0.01)
-            url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-            with httpx.Client(base_url=f"{url}/api/v1", timeout=60) as client:
-                yield Door(url, client, service, http_server.config.app.state.intake)
+            scheme = "https" if settings.http.tls_certificate else "http"
+            url = f"{scheme}://127.0.0.1:{sock.getsockname()[1]}"
+            verify = (
+                ssl.create_default_context(cafile=settings.http.tls_certificate)
+                if scheme == "https"
+                else True
+            )
+            with httpx.Client(base_url=f"{url}/api/v1", timeout=60, verify=verify) as client:
+                yield Door(
+                    url,
+                    client,
+                    service,
+                    http_server.config.app.state.intake,
+                    http_server.config.app.state.access,
+                )
         finally:
             http_server.handle_exit(2, None)
             thread.join(30)

@@ -83,7 +83,7 @@ class Tokens:
         now = self._clock.now_us()
         with self._store.reading() as connection:
             row = self._store.token_by(connection, secrets.digest(secret))
-            if row is None or row["revoked_us"] is not None or row["expires_us"] <= now:
+            if row is None or not self.is_good(row):
                 return None
             account = self._store.account(connection, row["account"])
         if account is None or account["disabled"]:
@@ -93,16 +93,26 @@ class Tokens:
                 self._store.token_used(connection, row["id"], now)
         return row, account
 
+    def is_good(self, row: Row) -> bool:
+        """Whether it is neither revoked nor over."""
+        return row["revoked_us"] is None and row["expires_us"] > self._clock.now_us()
+
     def all(self, maker: Principal) -> list[Row]:
-        """Those of the account, or of everybody for the owner; newest first."""
+        """Those of the account, or of everybody for the owner; a token sees itself. Newest first."""
+        if maker.kind == "token":
+            with self._store.reading() as connection:
+                return [self._store.token(connection, maker.id.partition(":")[2])]
         with self._store.reading() as connection:
             return self._store.tokens(connection, None if "owner" in maker.roles else maker.id)
 
     def revoke(self, maker: Principal, token_id: str) -> None:
-        """Good no more; again changes nothing. ``NotFound`` also for another's, if it is not the owner who asks."""
+        """Good no more; again changes nothing. ``Forbidden`` for another's, unless the owner asks in person; a token may
+        revoke itself.
+        """
         with self._store.writing() as connection:
             row = self._store.token(connection, token_id)
-            if row["account"] != maker.id and "owner" not in maker.roles:
+            own = maker.id in {row["account"], f"token:{token_id}"}
+            if not own and not ("owner" in maker.roles and maker.kind == "person"):
                 raise Forbidden("a token is revoked by the account that it acts for, or by the owner")
             if row["revoked_us"] is None:
                 self._store.revoke_token(connection, row, by=maker.id, at_us=self._clock.now_us())

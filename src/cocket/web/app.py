@@ -17,18 +17,20 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cocket import __version__
+from cocket.access.desk import AccessDesk
 from cocket.core.config import Settings
-from cocket.core.errors import CocketError
+from cocket.core.errors import BadSetting, CocketError
 from cocket.customs import shapes
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
-from cocket.web import docs_page, metrics, models, models_file, models_gates, problems
+from cocket.web import docs_page, metrics, models, models_access, models_file, models_gates, problems
 from cocket.web.audited import Audited
 from cocket.web.bodies import Intake
 from cocket.web.control_room import ControlRoom
 from cocket.web.rights.door import Guard, declared_refusals
 from cocket.web.rights.engine import Policies
 from cocket.web.routes import (
+    accounts,
     alerts,
     audit,
     cases,
@@ -42,6 +44,7 @@ from cocket.web.routes import (
     movement_file,
     movements,
     observations,
+    own_account,
     reference,
     scans,
     seals,
@@ -49,6 +52,7 @@ from cocket.web.routes import (
     system,
     transports,
 )
+from cocket.web.routes import sign_in as signing_in
 from cocket.web.sign_in import SignIn
 from cocket.web.stream import Streams
 from cocket.web.tracking import Tracked
@@ -94,6 +98,9 @@ _TAGS: Final = (
     ("changes", "Who changed what reference data."),
     ("audit", "Who read personal data, and who changed what."),
     ("live", "Server-sent events."),
+    ("sign-in", "Name and password, a second factor, one-time links, the OpenID Connect provider."),
+    ("account", "One's own account: who asks, password, second factor, sessions, tokens."),
+    ("accounts", "Everybody's accounts, for the owner."),
     ("system", "Health and figures."),
     ("demo", "Only while the server runs a demo."),
 )
@@ -130,6 +137,7 @@ _REQUEST_MODELS: Final[tuple[type[BaseModel], ...]] = (
     models_gates.NewUnit,
     models_gates.NewDispatch,
     system.RulesDocument,
+    *models_access.REQUESTS,
     problems.Problem,
 )
 
@@ -218,8 +226,20 @@ class _ShortWay:
         await response(scope, receive, send)
 
 
-def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: bool = False) -> FastAPI:
-    """The application over a running service and its gateway; ``demo`` opens ``PUT /demo`` and says so in /health."""
+def create_app(
+    service: Service,
+    settings: Settings,
+    gateway: Gateway,
+    *,
+    demo: bool = False,
+    access: AccessDesk | None = None,
+) -> FastAPI:
+    """The application over a running service and its gateway; ``demo`` opens ``PUT /demo`` and says so in /health.
+
+    ``access`` is the desk where people sign in; without one the settings must not ask for sign-in.
+    """
+    if settings.access.sign_in and access is None:
+        raise BadSetting("access.sign_in is set, and no desk to sign in at was opened")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -242,6 +262,7 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
     )
     app.state.service = service
     app.state.gateway = gateway
+    app.state.access = access
     app.state.demo = demo
     app.state.demo_story = None
     app.state.intake = Intake(settings.http.max_body_bytes)
@@ -268,9 +289,13 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
         audit,
         live,
         system,
+        signing_in,
+        own_account,
+        accounts,
     ]
     for part in routers:
         app.include_router(part.router, prefix=BASE)
+    app.include_router(signing_in.provider_router, prefix=BASE)
     if demo:
         app.include_router(system.demo_router, prefix=BASE)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -279,7 +304,7 @@ def create_app(service: Service, settings: Settings, gateway: Gateway, *, demo: 
     app.add_middleware(Audited, service=service)
     app.add_middleware(_ShortWay, service=service)
     app.add_middleware(Guard, service=service, policies=policies)
-    app.add_middleware(SignIn, settings=settings.access)
+    app.add_middleware(SignIn, settings=settings.access, desk=access)
     app.add_middleware(_Headers, service=service)
     app.router.default = ControlRoom(settings.map.tiles)
     return app

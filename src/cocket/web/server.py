@@ -14,6 +14,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from cocket.access.desk import AccessDesk
+from cocket.core.clock import Clock, WallClock
 from cocket.core.config import Settings
 from cocket.core.errors import BadSetting
 from cocket.engine.service import Service
@@ -74,10 +76,22 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def server(
-    service: Service, settings: Settings, sock: socket.socket, gateway: Gateway, *, demo: bool = False
+    service: Service,
+    settings: Settings,
+    sock: socket.socket,
+    gateway: Gateway,
+    *,
+    demo: bool = False,
+    access_clock: Clock | None = None,
 ) -> uvicorn.Server:
-    """A server over a bound socket; ``run(sockets=[sock])`` serves until ``handle_exit`` or a signal."""
-    app = create_app(service, settings, gateway, demo=demo)
+    """A server over a bound socket; ``run(sockets=[sock])`` serves until ``handle_exit`` or a signal.
+
+    Sessions live in the machine's time (``access_clock``), whatever time the service is in: they are people's.
+    """
+    access = None
+    if settings.access.sign_in:
+        access = AccessDesk(service.folder.access, access_clock or WallClock(), settings.access)
+    app = create_app(service, settings, gateway, demo=demo, access=access)
     options: dict[str, Any] = {
         "http": TlsProtocol if settings.http.tls_clients else HttpToolsProtocol,
         "proxy_headers": False,  # cocket.web.peer reads them
@@ -94,8 +108,16 @@ def server(
     host, port = sock.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
     scheme = "https" if settings.http.tls_certificate else "http"
-    lines = [f"{scheme}://{name}:{port}", *(f"listening {address}" for address in gateway.addresses)]
+    address = f"{scheme}://{name}:{port}"
+    lines = [address, *(f"listening {address}" for address in gateway.addresses)]
+    if access is not None and not access.accounts.has_owner():
+        lines.append(owner_words(settings.access.origin or address, access.accounts.owner_link(by="start")))
     return _Server(uvicorn.Config(app, **options), app.state.streams, "\n".join(lines))
+
+
+def owner_words(origin: str, secret: str) -> str:
+    """What the console says to whoever is to be the owner. The secret stands behind #, which browsers send to nobody."""
+    return f"be the owner (once, within the hour): {origin.rstrip('/')}/owner#{secret}"
 
 
 def run(
@@ -108,7 +130,7 @@ def run(
     demo: bool = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM, where ``binding.check`` lets it. Prints ``http://HOST:PORT`` (or ``https:``) as the first line once it listens, then a line for
-    each door for devices.
+    each door for devices, then, where people sign in and there is no owner yet, the link that makes one.
     """
     binding.check(settings, host, demo=demo)
     sock = listening(host, port)

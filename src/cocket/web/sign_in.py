@@ -6,28 +6,43 @@ browser send are turned away here (OWASP, Cross-Site Request Forgery Prevention:
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cocket.access.desk import AccessDesk, Found
 from cocket.core.config import Access
-from cocket.core.errors import CocketError, Forbidden
+from cocket.core.errors import CocketError, Forbidden, NotSignedIn
 from cocket.core.principal import STRANGER, UNSIGNED, Principal
 from cocket.web import problems
 from cocket.web.peer import Peer, Peers
 
+OWN_HEADER: Final = "x-cocket"
+"""The control room sends it with every request. No foreign page can, without being allowed to."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_AGAIN_S: Final = 5.0
+"""A stream asks this often whether whoever reads it may still."""
+
+
+def cookie_name(peer: Peer) -> str:
+    """Of the session. Over HTTPS no other host and no plain page can set it (RFC 6265bis, 4.1.3.2)."""
+    return "__Host-cocket" if peer.scheme == "https" else "cocket"
 
 
 class SignIn:
-    """ASGI middleware. Sets ``state.principal`` and ``state.peer`` of every HTTP request."""
+    """ASGI middleware. Sets ``state.principal``, ``state.session`` and ``state.peer`` of every HTTP request."""
 
-    def __init__(self, app: ASGIApp, settings: Access) -> None:
+    def __init__(self, app: ASGIApp, settings: Access, desk: AccessDesk | None) -> None:
         self._app = app
         self._settings = settings
+        self._desk = desk
         self._peers = Peers(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,18 +52,47 @@ class SignIn:
             return
         peer = self._peers.of(scope)
         headers = Headers(scope=scope)
+        state = scope.setdefault("state", {})
+        state["peer"], state["session"] = peer, None
         try:
             self._own_page(scope, headers, peer)
-            principal = await self._principal(headers, peer)
+            if self._desk is None:
+                state["principal"] = UNSIGNED
+                await self._app(scope, receive, send)
+                return
+            look = self._shown(self._desk, headers, peer)
+            found = None if look is None else await run_in_threadpool(look)
+            state["principal"] = self._principal(self._desk, headers, peer, found)
+            if found is not None and found.session is not None:
+                self._meant(scope, headers)
+                state["session"] = found.session
         except CocketError as error:
             await problems.of_error(error)(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        state["principal"], state["peer"] = principal, peer
+        if look is not None and found is not None and scope["path"].endswith("/stream"):
+            send = _while_good(send, look)
         await self._app(scope, receive, send)
 
-    async def _principal(self, headers: Headers, peer: Peer) -> Principal:  # noqa: ARG002 - sessions follow
-        return STRANGER if self._settings.sign_in else UNSIGNED
+    @staticmethod
+    def _shown(desk: AccessDesk, headers: Headers, peer: Peer) -> Callable[[], Found | None] | None:
+        """How to find out whose token or session was shown; None where neither was."""
+        given = headers.get("authorization")
+        if given is not None:
+            scheme, _, token = given.partition(" ")
+            if scheme.lower() != "bearer":
+                raise NotSignedIn("programs show a token: Authorization: Bearer ckt_…")
+            return lambda: desk.by_token(token.strip())
+        secret = shown_cookie(headers, cookie_name(peer))
+        return None if secret is None else lambda: desk.by_session(secret)
+
+    @staticmethod
+    def _principal(desk: AccessDesk, headers: Headers, peer: Peer, found: Found | None) -> Principal:
+        if found is not None:
+            return found.principal
+        if "authorization" in headers:
+            raise NotSignedIn("this token is unknown, expired or revoked, or its account may not sign in")
+        known = None if peer.certificate is None else desk.by_certificate(peer.certificate)
+        return known or STRANGER
 
     def _own_page(self, scope: Scope, headers: Headers, peer: Peer) -> None:
         """Raises ``Forbidden`` for what a foreign page made a browser send."""
@@ -65,6 +109,45 @@ class SignIn:
         own = self._settings.origin or f"{peer.scheme}://{host}"
         if fetched not in {"same-origin", "none"} or (origin is not None and not _same(origin, own)):
             raise Forbidden("a page of another site sent this; Cocket takes changes from its own pages only")
+
+    @staticmethod
+    def _meant(scope: Scope, headers: Headers) -> None:
+        """Raises ``Forbidden`` for a change by a session that nothing says came from our own page."""
+        if scope["method"] in _SAFE or "sec-fetch-site" in headers or "origin" in headers:
+            return
+        if OWN_HEADER not in headers:
+            raise Forbidden(
+                f"a change by a session says where it comes from: Sec-Fetch-Site, Origin, or the field {OWN_HEADER}; "
+                "programs show a token instead"
+            )
+
+
+def shown_cookie(headers: Headers, name: str) -> str | None:
+    """The value of a cookie; None where none or two were sent, of which one might be a stranger's."""
+    pairs = [pair for line in headers.getlist("cookie") for pair in line.split(";")]
+    if sum(pair.partition("=")[0].strip() == name for pair in pairs) != 1:
+        return None
+    return cookie_parser("; ".join(pairs)).get(name)
+
+
+def _while_good(send: Send, look: Callable[[], Found | None]) -> Send:
+    """A stream ends when whoever reads it has signed out or may not read it any more."""
+    loop = asyncio.get_running_loop()
+    checked = loop.time()
+    ended = False
+
+    async def sending(message: Message) -> None:
+        nonlocal checked, ended
+        if not ended and loop.time() - checked >= _AGAIN_S:
+            checked = loop.time()
+            if await run_in_threadpool(look) is None:
+                ended = True
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if ended:
+            raise OSError("whoever read this stream is not signed in any more")
+        await send(message)
+
+    return sending
 
 
 def _same(origin: str, own: str) -> bool:

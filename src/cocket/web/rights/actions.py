@@ -75,6 +75,8 @@ ACTIONS: Final[dict[str, str]] = {
     "system:read": "see figures, metrics, doors and connections",
     "rules:read": "see the rules in force",
     "rules:manage": "change the rules",
+    "account:own": "look after one's own account; everybody who has signed in may, also without a role",
+    "account:manage": "keep everybody's accounts",
     "demo:tell": "tell the demo's story",
 }
 """By name, what somebody with it may do."""

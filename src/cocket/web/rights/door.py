@@ -64,7 +64,7 @@ class Guard:
             await refusal(scope, receive, send)
             return
         state["asker"] = asker
-        if asker.outside and right is not None and right.rows:
+        if asker.outside and right is not None and right.rows not in {"", "own"}:
             send = _Publishing(send, asker)
         await self._app(scope, receive, send)
 
@@ -96,7 +96,7 @@ class Guard:
 
     def _hidden(self, right: Right, path: str, sight: Sight) -> Response | None:
         """404 for a thing that is not there for them."""
-        if right.rows in {"", "list"}:
+        if right.rows in {"", "own", "list"}:
             return None
         names = named(right, path)
         key = names.get("mrn") or next(iter(names.values()))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Rows = Literal["", "list", "movement", "document", "alert", "code", "binding"]
+Rows = Literal["", "own", "list", "movement", "document", "alert", "code", "binding"]
 BASE: Final = "/api/v1"
 
 
@@ -22,7 +22,7 @@ class Right:
     ``action`` stands in ``actions.ACTIONS``; ``resource`` is a kind of thing. ``public`` is the reason why everybody
     may, and empty for all others. ``rows`` says how the route is kept to what somebody may see who sees only a part
     (a trader, a partner authority, a response unit): a ``list`` leaves the rest out itself, of a ``movement``, ``document``, ``alert``,
-    ``code`` or ``binding`` the one in the path is looked up first; empty: such people have no business there.
+    ``code`` or ``binding`` the one in the path is looked up first; ``own`` is their own account; empty: such people have no business there.
     """
 
     method: str
@@ -184,6 +184,36 @@ RIGHTS: Final[tuple[Right, ...]] = (
     _v1("PUT", "/rules", "rules:manage", "rules"),
     _v1("GET", "/demo", "", "system", public="there is a story in a demo only, where nobody signs in"),
     _v1("PUT", "/demo", "demo:tell", "system"),
+    _v1("GET", "/sign-in", "", "access", public="the page for signing in asks which ways there are"),
+    _v1("POST", "/sign-in", "", "access", public="whoever signs in is a stranger until then"),
+    _v1("POST", "/sign-in/totp", "", "access", public="the second step of signing in"),
+    _v1(
+        "POST",
+        "/sign-out",
+        "",
+        "access",
+        public="it wants a session, and ends it; there is nothing else to it",
+    ),
+    _v1("POST", "/owner-link", "", "access", public="the link from the console is the right, once"),
+    _v1("POST", "/account-link/look", "", "access", public="the link from the owner is the right"),
+    _v1("POST", "/account-link", "", "access", public="the link from the owner is the right, once"),
+    _v1("GET", "/oidc/start", "", "access", public="whoever signs in is a stranger until then"),
+    _v1("GET", "/oidc/callback", "", "access", public="whoever signs in is a stranger until then"),
+    _v1("GET", "/me", "", "access", public="tells whoever asks who that is, and strangers 401"),
+    _v1("PUT", "/me/password", "account:own", "access", rows="own"),
+    _v1("POST", "/me/totp", "account:own", "access", rows="own"),
+    _v1("PUT", "/me/totp", "account:own", "access", rows="own"),
+    _v1("POST", "/me/totp/off", "account:own", "access", rows="own"),
+    _v1("GET", "/sessions", "account:own", "access", rows="own"),
+    _v1("DELETE", "/sessions/{session_id}", "account:own", "access", rows="own"),
+    _v1("GET", "/tokens", "account:own", "access", rows="own"),
+    _v1("POST", "/tokens", "account:own", "access", rows="own"),
+    _v1("DELETE", "/tokens/{id}", "account:own", "access", rows="own"),
+    _v1("GET", "/accounts", "account:manage", "access", personal=True),
+    _v1("POST", "/accounts", "account:manage", "access"),
+    _v1("GET", "/accounts/{name}", "account:manage", "access", personal=True),
+    _v1("PATCH", "/accounts/{name}", "account:manage", "access"),
+    _v1("POST", "/accounts/{name}/reset", "account:manage", "access"),
     Right("GET", "/metrics", "system:read", "system"),
     Right("GET", "/api/openapi.json", "", "page", public="what Cocket can do is public, as its source is"),
     Right("GET", "/api/docs", "", "page", public="the same as a page, for people"),

@@ -293,6 +293,6 @@ class _Noted:
                     subject=subject,
                     purpose=None,
                     status=status,
-                    request_id=secrets.token_hex(8),
+                    request_id=getattr(self._request.state, "request_id", "") or secrets.token_hex(8),
                 )
             )

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ import sqlalchemy as sa
 
 from cocket.core.errors import BadSetting, Refused, Unavailable
 from cocket.store import tables
+from cocket.store.alerts import AlertStore
+from cocket.store.code_tables import code_uses, codes, scans
 from cocket.store.database import Database, FolderRefused
+from cocket.store.guarantees import GuaranteeStore, Head
 from cocket.store.tables import commands, documents
 
 CHILD = Path(__file__).with_name("writer.py")
@@ -25,6 +29,16 @@ def db(place):
     opened = Database(place, "main", tables.main_metadata)
     yield opened
     opened.close()
+
+
+GUARANTEE = Head("G", "holder", "0", Decimal("100.00"), "EUR", Decimal(0), Decimal(0), None, None, 0, "ana")
+
+
+def code(number: int) -> dict[str, object]:
+    return {
+        "id": number, "number": 2**59 + number, "purpose": "transit", "mrn": "m", "text": "", "kid": "k", "issued_us": 0,
+        "issued_by": "", "valid_from_us": 0, "valid_to_us": 1,
+    }  # fmt: skip
 
 
 def document(doc_id: str, version: int = 1, **doc: object) -> dict[str, object]:
@@ -160,20 +174,55 @@ def test_a_reader_cannot_write_over_postgresql(database):
     db.close()
 
 
-def test_read_decide_write_is_one_step_among_threads_and_processes(place, db):
-    """Each adds one to the same number, many times: none is lost."""
+def test_two_processes_with_five_threads_each_keep_every_promise_at_once(place, db):
+    """A counter loses nothing, a code is used once, a guarantee is not over-reserved, and alerts are seen in their order."""
+    times = 12
     with db.write() as connection:
         connection.execute(documents.insert(), document("n", 0))
+        connection.execute(codes.insert(), [code(i) for i in range(1, times + 1)])
+        GuaranteeStore(db).put(connection, GUARANTEE)
     children = [
         subprocess.Popen(
-            [sys.executable, str(CHILD), "count", str(place), "15"], stdout=subprocess.PIPE, text=True
+            [sys.executable, str(CHILD), "together", str(place), str(partition), str(times)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        for _ in range(2)
+        for partition in (0, 1)
     ]
-    answers = [child.communicate(timeout=60)[0] for child in children]
-    assert answers == ["done 30\n"] * 2
+    alerts = AlertStore(db)
+    seen: list[tuple[int, str]] = []
+    pause = threading.Event()
+    while any(child.poll() is None for child in children):
+        # one who reads on from the last number must never miss one that was given before it
+        seen += [(e.seq, e.alert["id"]) for e in alerts.events_after(seen[-1][0] if seen else 0)]
+        pause.wait(0.01)  # the children need the cores
+    said = [line.split() for child in children for line in child.communicate(timeout=60)[0].splitlines()]
+    seen += [(e.seq, e.alert["id"]) for e in alerts.events_after(seen[-1][0] if seen else 0)]
+
+    def total(word: str) -> int:
+        return sum(int(n) for w, n in said if w == word)
+
     with db.read() as connection:
-        assert connection.execute(sa.select(documents.c.version)).scalar() == 60
+        assert connection.execute(sa.select(documents.c.version)).scalar() == total("counted") == 4 * times
+        assert total("used") == times
+        uses = list(connection.execute(sa.select(code_uses.c.code_id)).scalars())
+        assert sorted(uses) == list(range(1, times + 1))
+        assert connection.execute(sa.select(sa.func.count()).select_from(scans)).scalar() == 2 * times
+        head = GuaranteeStore(db).get(connection, "G")
+        assert head is not None
+        assert head.reserved == total("reserved") * Decimal("7.01") == Decimal("98.14")
+        assert head.available < Decimal("7.01")
+    assert total("detected") == 2 * times
+    numbers = [n for n, _ in seen]
+    assert numbers == sorted(set(numbers))
+    acted = 2 * (times // 5)
+    assert numbers[-1] == 4 * times + acted == AlertStore(db).last_event_seq()
+    assert {i for _, i in seen} == {
+        f"{p}-{n}-{i}" for p in (0, 1) for n in range(1, times + 1) for i in (0, 1)
+    }
+    for store in [alerts, AlertStore(db)] if db.shared else [AlertStore(db)]:
+        assert store.counts().by_state == {"raised": 4 * times - acted, "acknowledged": acted}
+    assert [AlertStore(db, p).offset() for p in (0, 1, 2)] == [times, times, 0]
 
 
 def test_other_locks_do_not_wait_for_the_writer(database):

@@ -8,7 +8,7 @@ told by one kind of error, however it went.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import pg8000
@@ -87,6 +87,15 @@ class Dialect(PGDialect_pg8000):
         """Undo."""
         with _network():
             super().do_rollback(dbapi_connection)  # type: ignore[no-untyped-call]
+
+    def do_close(self, dbapi_connection: Any) -> None:
+        """Let go of a session; of one that is gone already there is nothing to say."""
+        with suppress(pg8000.Error, OSError):
+            dbapi_connection.close()
+
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        """As ``do_close``."""
+        self.do_close(dbapi_connection)
 
     def is_disconnect(self, e: Exception, connection: Any, cursor: Any) -> bool:
         """Whether the connection is gone, and with it what was not committed."""

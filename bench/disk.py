@@ -18,7 +18,7 @@ from cocket.store.folder import DataFolder
 from cocket.store.log import prepare
 
 
-def _stream(world: World, rows: int, size: int) -> list[tuple[Batch, Array]]:
+def stream_of(world: World, rows: int, size: int) -> list[tuple[Batch, Array]]:
     """As the writer appends them: marked with our time, time quality and door."""
     out = []
     for a in range(0, rows, size):
@@ -40,7 +40,7 @@ def log_append(place: Path, *, quick: bool) -> Section:
     section = Section("log", "How fast is an append to the log, durable, against a plain file?")
     world = World.ending_now(20_000, 1000, 100)
     for size, rows in ((1000, 100_000 if quick else 300_000), (10_000, 500_000 if quick else 2_000_000)):
-        stream = _stream(world, rows, size)
+        stream = stream_of(world, rows, size)
         ready = [prepare(batch, keys) for batch, keys in stream]
         plain_s = encoded_s = whole_s = 0.0
         first, second = DataFolder.open(place / f"log-{size}-a"), DataFolder.open(place / f"log-{size}-b")

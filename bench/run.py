@@ -28,13 +28,14 @@ for place in (ROOT, ROOT / "src"):  # also as a plain file, and without an insta
 
 from rich.table import Table  # noqa: E402
 
-from bench import customs, detectors, devices, disk, doors, geo, history, memory  # noqa: E402
+from bench import customs, detectors, devices, disk, doors, geo, history, jetstream, memory  # noqa: E402
 from bench.measure import Section, console, machine  # noqa: E402
 
 SECTIONS: dict[str, Callable[[bool, Path], Section]] = {
     "geo": lambda quick, _: geo.zones_and_corridors(quick=quick),
     "detectors": lambda quick, _: detectors.detectors(quick=quick),
     "log": lambda quick, place: disk.log_append(place, quick=quick),
+    "jetstream": lambda quick, place: jetstream.jetstream(place, quick=quick),
     "http": lambda quick, place: doors.throughput(place, quick=quick),
     "latency": lambda quick, place: doors.latency(place, quick=quick),
     "recovery": lambda quick, place: disk.recovery(place, quick=quick),

@@ -58,9 +58,10 @@ _NO_MESSAGE: Final = 10037
 _NAME_IN_USE: Final = 10058
 _BOOK_S: Final = 1.0
 _BOOK_WAIT_S: Final = 2.0
-_CLAIMS: Final = 10
 _FETCH_BYTES: Final = 16 * 1024 * 1024
 _SUMS: Final = 65_536
+_LAGS: Final = 4
+_DEAF_S: Final = 1.0
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _log = logging.getLogger(__name__)
@@ -166,23 +167,28 @@ class JetStreamLog(Quarantine):
                 )
                 connection.execute(totals.insert().values(id=1 + self.partition, **zero))
         booked, known = self._booked()
-        for _ in range(_CLAIMS):
-            last, sums = self._newest(known)
-            if last < booked:
-                raise DataDamaged(
-                    f"the stream {self.stream} ends at {last}, but {booked} messages were booked: it lost some; "
-                    "restore it from a copy"
-                )
-            self._state = (last, sums)
-            try:
-                self._write(_Piece(kind="claim"), self._received_us)
-            except Fenced:
-                self._fenced = None  # somebody was quicker: the log is taken over from him
-            else:
-                break
-        else:
-            raise Unavailable(f"others keep writing to the stream {self.stream}; end them first")
+        end = time.monotonic() + self._connection.timeout_s
+        while (problem := self._claim(booked, known)) is not None:
+            if time.monotonic() > end:
+                raise problem
+            self._connection.run(self._connection.pause())
         self._catch_up(booked)
+
+    def _claim(self, booked: int, known: Totals) -> CocketError | None:
+        """Take the log over; what is in the way, if something is. It may pass: a new leader lags, another writer ends."""
+        last, sums = self._newest(known)
+        if last < booked:
+            return DataDamaged(
+                f"the stream {self.stream} ends at {last}, but {booked} messages were booked: it lost some; "
+                "restore it from a copy"
+            )
+        self._state = (last, sums)
+        try:
+            self._write(_Piece(kind="claim"), self._received_us)
+        except Fenced:
+            self._fenced = None  # somebody was quicker: the log is taken over from him
+            return Unavailable(f"others keep writing to the stream {self.stream}; end them first")
+        return None
 
     def _make_stream(self, replicas: int) -> None:
         wanted = {
@@ -282,6 +288,11 @@ class JetStreamLog(Quarantine):
                 self._finish(self._unsure)
                 self._book_soon(wait=bool(self._to_book))
 
+    @property
+    def fenced(self) -> bool:
+        """Whether another writer took over: then this one is of no use any more, but for reading."""
+        return self._fenced is not None
+
     def _write(self, piece: _Piece, received_us: int) -> None:
         if self._read_only:
             raise Unavailable(f"the log {self.stream} was opened for reading only")
@@ -338,6 +349,7 @@ class JetStreamLog(Quarantine):
     async def _store(self, offset: int, payload: bytes) -> None:
         headers = {"Nats-Expected-Last-Sequence": str(offset - 1), "Nats-Expected-Stream": self.stream}
         end = time.monotonic() + self._connection.timeout_s
+        deaf_at = time.monotonic() + _DEAF_S
 
         async def attempt(client: Client, seconds: float) -> bool:
             said = await client.request(self.subject, payload, timeout=seconds, headers=headers)
@@ -359,33 +371,42 @@ class JetStreamLog(Quarantine):
                     return
             except ApiError as error:
                 raise Unavailable(f"NATS refuses to store into the stream {self.stream}: {error}") from error
-            if await self._is_there(offset, payload):
+            last = await self._is_there(offset, payload)
+            if last is None:
                 return
             if time.monotonic() > end:
-                raise Unavailable(
-                    f"NATS at {self._connection.address} holds message {offset} of {self.stream} in suspense "
-                    f"for {self._connection.timeout_s:g} s"
-                )
+                raise self._suspense(offset, last)
+            if time.monotonic() > deaf_at:  # a leader that is cut off from the others says so for ever
+                self._connection.elsewhere()
+                deaf_at = time.monotonic() + _DEAF_S
             await self._connection.pause()
 
-    async def _is_there(self, offset: int, payload: bytes) -> bool:
-        """Whether our message stands at ``offset``; False while nothing does. ``Fenced`` if another's does."""
+    def _suspense(self, offset: int, last: int) -> CocketError:
+        if last < offset - 1:
+            return DataDamaged(
+                f"the stream {self.stream} ends at {last}, but message {offset - 1} was acknowledged: the servers lost some; "
+                "restore it from a copy"
+            )
+        return Unavailable(
+            f"NATS at {self._connection.address} neither stores message {offset} of {self.stream} nor refuses it "
+            f"within {self._connection.timeout_s:g} s"
+        )
+
+    async def _is_there(self, offset: int, payload: bytes) -> int | None:
+        """None if our message stands at ``offset``, else where the stream ends. ``Fenced`` if another's stands there.
+
+        Nothing is concluded from what is not there: what we published may be under way, and a new leader may lag.
+        """
         found = await self._leader_gives(offset)
         if found == payload:
-            return True
+            return None
         state = (await self._connection.call(f"STREAM.INFO.{self.stream}", {}))["state"]
-        last = int(state["last_seq"])
-        if found is not None or last >= offset:
+        if found is not None or int(state["first_seq"]) > offset:
             raise Fenced(
                 f"another writer has taken over the log {self.stream} (message {offset} is not ours); "
                 "nothing was written, and this process will not write to it any more"
             )
-        if last < offset - 1:
-            raise DataDamaged(
-                f"the stream {self.stream} ends at {last}, but message {offset - 1} was acknowledged: the servers lost some; "
-                "restore it from a copy"
-            )
-        return False
+        return int(state["last_seq"])
 
     async def _leader_gives(self, offset: int) -> bytes | None:
         """A message as the stream's leader has it; None if it has none there."""
@@ -544,18 +565,22 @@ class JetStreamLog(Quarantine):
 
     def _fetch_hard(self, wanted: int) -> deque[tuple[int, bytes]]:
         """The one who was asked has not got it: it was trimmed, or it lags, or it lost it; the leader knows."""
-        state = self._info()
-        first, last = int(state["first_seq"]), int(state["last_seq"])
-        offset = max(wanted, first)
-        if offset > last:
-            return deque()
-        payload = self._connection.run(self._leader_gives(offset)) or self._another_gives(offset)
-        if payload is None:
-            raise DataDamaged(
-                f"{self._where(offset)} is missing: no server gives it (it is gone, or does not match their own checksum); "
-                "restore the stream from a copy"
-            )
-        return deque([(offset, payload)])
+        for turn in range(_LAGS):
+            if turn:
+                self._connection.run(self._connection.pause())
+            state = self._info()
+            offset, last = max(wanted, int(state["first_seq"])), int(state["last_seq"])
+            if offset > last:
+                if self._read_only or offset > self._state[0]:
+                    return deque()
+                continue  # a leader that is new may have to catch up
+            payload = self._connection.run(self._leader_gives(offset)) or self._another_gives(offset)
+            if payload is not None:
+                return deque([(offset, payload)])
+        raise DataDamaged(
+            f"{self._where(offset)} is missing: no server gives it (it is gone, or does not match their own checksum); "
+            "restore the stream from a copy"
+        )
 
     def _another_gives(self, offset: int) -> bytes | None:
         """A message as any replica has it; each request goes to one of them by chance."""

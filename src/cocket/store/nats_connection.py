@@ -182,6 +182,11 @@ class NatsConnection:
         """A moment, not the same for everybody."""
         await asyncio.sleep(self._random.uniform(*_PAUSE_S))
 
+    def elsewhere(self) -> None:
+        """Let the next request go to another server; what is under way on this connection fails, and is tried there."""
+        if self._line is not None:
+            self._throw_away(self._line)
+
     async def call(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
         """A call of the JetStream API, as ``api``."""
 

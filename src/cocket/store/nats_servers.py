@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -189,7 +189,8 @@ class NatsCluster:
 
     One node is a server by itself. Ports and password are drawn at first and kept in ``cluster.json`` (readable by its owner
     only), so that a cluster that is started again is the same. ``mqtt_port`` opens the MQTT door on the first node; then
-    devices' clients sign in as the same user.
+    devices' clients sign in as the same user. ``through`` gives the port by which a cluster port is reached, for
+    tests that cut the ways between nodes.
     """
 
     def __init__(
@@ -200,6 +201,7 @@ class NatsCluster:
         user: str = "cocket",
         mqtt_port: int | None = None,
         max_payload: int = MAX_PAYLOAD,
+        through: Callable[[int], int] | None = None,
     ) -> None:
         self.folder = folder
         self._max_payload = max_payload
@@ -218,18 +220,20 @@ class NatsCluster:
             known.write_text(json.dumps(drawn), encoding="utf-8")
         self.user: str = drawn["user"]
         self.password: str = drawn["password"]
-        routes = [node["cluster"] for node in drawn["nodes"]]
+        routes = [node["cluster"] if through is None else through(node["cluster"]) for node in drawn["nodes"]]
         self.nodes = [
             NatsNode(
                 folder / f"n{i + 1}",
                 f"n{i + 1}",
                 ports,
-                self._config(f"n{i + 1}", ports, routes, mqtt_port if i == 0 else None),
+                self._config(f"n{i + 1}", ports, i, routes, mqtt_port if i == 0 else None),
             )
             for i, ports in enumerate(drawn["nodes"])
         ]
 
-    def _config(self, name: str, ports: dict[str, int], routes: Sequence[int], mqtt_port: int | None) -> str:
+    def _config(
+        self, name: str, ports: dict[str, int], number: int, routes: Sequence[int], mqtt_port: int | None
+    ) -> str:
         store = json.dumps(str(self.folder / name / "store"))
         user, password = json.dumps(self.user), json.dumps(self.password)
         lines = [
@@ -244,6 +248,7 @@ class NatsCluster:
             others = ", ".join(f"nats://{self.user}:{self.password}@{_LOCAL}:{port}" for port in routes)
             lines.append(
                 f"cluster {{ name: cocket, listen: {_LOCAL}:{ports['cluster']}, "
+                f"advertise: '{_LOCAL}:{routes[number]}', "
                 f"authorization {{ user: {user}, password: {password} }}, routes: [{others}] }}"
             )
         if mqtt_port is not None:

@@ -11,7 +11,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cocket import __version__, cli_backup, cli_codes, cli_devices, cli_packs, cli_privacy, cli_scenarios
+from cocket import (
+    __version__,
+    cli_backup,
+    cli_codes,
+    cli_devices,
+    cli_doctor,
+    cli_packs,
+    cli_privacy,
+    cli_scenarios,
+    cli_status,
+)
 from cocket.core.errors import BadSetting, CocketError
 
 if TYPE_CHECKING:
@@ -66,10 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     cli_packs.add(commands)
     cli_privacy.add(commands)
     cli_scenarios.add(commands)
-    for name, run, text in (
-        ("doctor", _doctor, "check a data folder and say in words what is wrong and what to do"),
-        ("verify", _verify, "check every checksum of a data folder"),
-    ):
+    cli_doctor.add(commands)
+    cli_status.add(commands)
+    for name, run, text in (("verify", _verify, "check every checksum of a data folder"),):
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         _data_option(command, required=True)
         command.add_argument("--json", action="store_true", help="print the findings as JSON")
@@ -254,12 +263,6 @@ def _rules(args: argparse.Namespace) -> int:
     load(args.check, DETECTORS)
     print(f"{args.check}: good")
     return GOOD
-
-
-def _doctor(args: argparse.Namespace) -> int:
-    from cocket.store.doctor import check, report
-
-    return report(check(args.data), as_json=args.json)
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -6,13 +6,9 @@ byte that has a checksum: log entries, history files, snapshot pages, and SQLite
 
 from __future__ import annotations
 
-import json
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -21,6 +17,7 @@ from filelock import FileLock, Timeout
 from cocket.core.errors import CocketError, DataDamaged
 from cocket.store import tables
 from cocket.store.database import Database
+from cocket.store.finding import Finding, report
 from cocket.store.history import registered
 from cocket.store.log import Log
 from cocket.store.log_sqlite import SqliteLog
@@ -28,48 +25,28 @@ from cocket.store.parquet import HistoryFile, file_checksum
 from cocket.store.quarantine import SET_ASIDE
 from cocket.store.snapshot import page_checksum
 
-_LITTLE_ROOM: Final = 1 << 30
+__all__ = ["Finding", "check", "report", "verify"]
 
-Level = Literal["damage", "warning", "note"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """``damage``: data is lost or altered. ``warning``: it will go wrong. ``note``: worth knowing."""
-
-    level: Level
-    where: str
-    what: str
+_NAMED: Final = 5
+"""Causes and devices that are named; of the others the number."""
 
 
-def check(path: Path | str) -> list[Finding]:
-    """How the parts of the folder fit together."""
-    return list(_look(Path(path), deep=False))
+def check(path: Path | str, store_url: str = "") -> list[Finding]:
+    """How the parts of the folder fit together. ``store_url``: where the main store is, if not here."""
+    return list(_look(Path(path), deep=False, store_url=store_url))
 
 
-def verify(path: Path | str) -> list[Finding]:
-    """As ``check``, and every checksum; reads the whole folder."""
-    return list(_look(Path(path), deep=True))
+def verify(path: Path | str, store_url: str = "") -> list[Finding]:
+    """How the parts of the folder fit together, and every checksum; reads the whole folder."""
+    return list(_look(Path(path), deep=True, store_url=store_url))
 
 
-def report(findings: Sequence[Finding], *, as_json: bool) -> int:
-    """Print the findings for a person, or as JSON; the exit code is 1 if there is damage or a warning."""
-    bad = any(f.level != "note" for f in findings)
-    if as_json:
-        text = json.dumps({"ok": not bad, "findings": [asdict(f) for f in findings]}, indent=2)
-    else:
-        lines = [f"{f.level:8} {f.where}: {f.what}" for f in findings]
-        text = "\n".join([*lines, "Found wrong: see above." if bad else "Nothing found wrong."])
-    sys.stdout.write(text + "\n")
-    return int(bad)
-
-
-def _look(path: Path, *, deep: bool) -> Iterator[Finding]:
+def _look(path: Path, *, deep: bool, store_url: str) -> Iterator[Finding]:
     log_path, main_path = path / "log.sqlite", path / "cocket.sqlite"
     if not log_path.exists():
         yield Finding("damage", str(path), "no data folder: it holds no log.sqlite")
         return
-    yield from _surroundings(path)
+    yield from _held(path)
     log_db = main_db = None
     try:
         try:
@@ -77,13 +54,13 @@ def _look(path: Path, *, deep: bool) -> Iterator[Finding]:
             yield from _log(log_db, path / "history", deep=deep)
         except (CocketError, sa.exc.SQLAlchemyError) as error:
             yield Finding("damage", str(log_path), str(error))
-        if not main_path.exists():
+        if not store_url and not main_path.exists():
             yield Finding(
                 "damage", str(main_path), "is missing: alerts, reference data and detection state are lost"
             )
             return
         try:
-            main_db = Database(main_path, "main", tables.main_metadata, read_only=True)
+            main_db = Database(store_url or main_path, "main", tables.main_metadata, read_only=True)
             yield from _main(main_db, None if log_db is None else SqliteLog(log_db), deep=deep)
         except (CocketError, sa.exc.SQLAlchemyError) as error:
             yield Finding("damage", str(main_path), str(error))
@@ -93,16 +70,13 @@ def _look(path: Path, *, deep: bool) -> Iterator[Finding]:
                 db.close()
 
 
-def _surroundings(path: Path) -> Iterator[Finding]:
+def _held(path: Path) -> Iterator[Finding]:
     lock = FileLock(path / "cocket.lock")
     try:
         lock.acquire(timeout=0)
         lock.release()
     except Timeout:
         yield Finding("note", str(path), "a process has it open")
-    free = shutil.disk_usage(path).free
-    if free < _LITTLE_ROOM:
-        yield Finding("warning", str(path), f"only {free // 2**20} MiB are free on its disk")
 
 
 def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:
@@ -154,7 +128,12 @@ def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:
             f"Look at GET /quarantine?rule={SET_ASIDE}, report it, and replay one after an update: all are tried again",
         )
     if held:
-        yield Finding("note", str(db.path), f"{held} refused rows wait in the quarantine")
+        yield Finding(
+            "note",
+            str(db.path),
+            f"{held} refused rows wait in the quarantine: {_causes(db)}",
+            "mend the cause, then send them again from the control room (System, Quarantine)",
+        )
     names = {f.path.name for f in files}
     for other in sorted(folder.glob("*")):
         if other.name not in names:
@@ -165,6 +144,21 @@ def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:
         yield from _history_file(db, folder, file, deep=deep)
     if deep:
         yield from (Finding("damage", str(db.path), what) for what in (*db.integrity(), *log.damage()))
+
+
+def _causes(db: Database) -> str:
+    """The rules that most of the held rows break, and by which door they came."""
+    q = tables.quarantine.c
+    n = sa.func.count()
+    query = (
+        sa.select(q.rule, q.source, n)
+        .where(q.state == "held", q.rule != SET_ASIDE)
+        .group_by(q.rule, q.source)
+        .order_by(n.desc())
+    )
+    with db.read() as connection:
+        rows = connection.execute(query.limit(_NAMED)).all()
+    return ", ".join(f"{count} {rule} by {source}" for rule, source, count in rows)
 
 
 def _history_file(db: Database, folder: Path, file: HistoryFile, *, deep: bool) -> Iterator[Finding]:
@@ -191,7 +185,28 @@ def _wrong_with(file: HistoryFile, *, deep: bool) -> str | None:
     return None if rows == file.facts.rows else f"holds {rows} observations, {file.facts.rows} were written"
 
 
+def _silent(db: Database) -> Iterator[Finding]:
+    """Devices that are bound and silent now, by their open alerts."""
+    a = tables.alerts.c
+    query = sa.select(a.device_id, a.mrn).where(
+        a.code == "silence", a.ended_us.is_(None), a.superseded_us.is_(None), a.state != "closed"
+    )
+    with db.read() as connection:
+        rows = connection.execute(query.order_by(a.began_us)).all()
+    if rows:
+        named = ", ".join(f"{device} ({mrn})" for device, mrn in rows[:_NAMED])
+        more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+        yield Finding(
+            "note",
+            str(db.path),
+            f"{len(rows)} devices on movements are silent, longest {named}{more}",
+            "one is a device's matter (battery, network, a cut); many at once are a door's: see `cocket status`",
+        )
+
+
 def _main(db: Database, log: Log | None, *, deep: bool) -> Iterator[Finding]:
+    if not deep:
+        yield from _silent(db)
     with db.read() as connection:
         state = connection.execute(tables.detection.select().where(tables.detection.c.id == 1)).one()
     if log is not None:

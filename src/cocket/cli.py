@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cocket import (
     __version__,
+    cli_access,
     cli_backup,
     cli_codes,
     cli_devices,
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_backtest(commands)
     _add_rules(commands)
+    cli_access.add(commands)
     cli_devices.add(commands)
     cli_backup.add(commands)
     cli_codes.add(commands)

@@ -44,9 +44,10 @@ def _backup(args: argparse.Namespace) -> int:
     import msgspec
 
     from cocket.core.clock import WallClock
-    from cocket.store.backup import backup
+    from cocket.store.backup import backup, note_backup
 
     made = backup(args.data, args.to, with_keys=args.with_keys, now_us=WallClock().now_us(), say=_say)
+    note_backup(args.data)
     size = sum(kept.bytes for kept in made.files.values())
     text = (
         f"{args.to}: {len(made.files)} files, {size} bytes, {made.observations} observations up to log entry "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from tests.watching.conftest import sample, scrape
 from tests.web.conftest import Door, serving
 
+from cocket.cli import main
 from cocket.core.batch import Batch
 from cocket.core.clock import US, parse_rfc3339
 from cocket.core.config import Settings, overridden
@@ -204,3 +206,16 @@ def test_lag_counts_from_the_oldest_that_waits() -> None:
     behind = figures.lag_s(7, 5)  # what was there before the start: from when it was seen
     assert behind < 0.1
     assert figures.lag_s(7, 5) > behind
+
+
+def test_the_age_of_the_last_backup(tmp_path: Path, capsys: Any) -> None:
+    wanted = overridden(Settings(), watching={"backup_age_h": 1.0})
+    for door in serving(tmp_path / "d", wanted):
+        assert "there is none yet" in begun(door, "backup-old")["detail"]
+        assert scrape(door)["cocket_backup_age_seconds"].samples == []
+        assert main(["backup", "--data", str(tmp_path / "d"), "--to", str(tmp_path / "copy")]) == 0
+        ended(door, "backup-old")
+        assert 0 <= sample(scrape(door), "cocket_backup_age_seconds") < 60
+        two_hours_ago = (tmp_path / "d" / "backed-up").stat().st_mtime - 7200
+        os.utime(tmp_path / "d" / "backed-up", (two_hours_ago, two_hours_ago))
+        assert "the last is 2 h old" in begun(door, "backup-old")["detail"]

@@ -34,6 +34,7 @@ from cocket.engine.live import Live
 from cocket.engine.measures import Measures
 from cocket.engine.world import RULES_ID
 from cocket.pipeline import DETECTORS
+from cocket.store.backup import backup_age_s
 from cocket.store.folder import DataFolder
 
 _RATE_S = 5.0
@@ -228,7 +229,7 @@ class Service:
 
     def backup_age_s(self) -> float | None:
         """Seconds of life since the last backup of this folder; None if none is known."""
-        return None
+        return backup_age_s(self.folder.path)
 
     @property
     def rows_waiting(self) -> int:

@@ -19,7 +19,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,7 +29,7 @@ from urllib.parse import quote
 import msgspec
 
 from cocket import __version__
-from cocket.core.clock import rfc3339
+from cocket.core.clock import US, WallClock, rfc3339
 from cocket.core.errors import CocketError, Conflict, DataDamaged, NotFound
 
 MANIFEST: Final = "manifest.json"
@@ -236,9 +236,34 @@ def _sqlite(db: sqlite3.Connection, out: BinaryIO, scratch: Path, name: str, say
     copy.unlink()
 
 
+BACKED_UP: Final = "backed-up"
+
+
+def note_backup(path: Path) -> None:
+    """Remember that the folder was backed up just now. A folder that nobody may write to keeps no such note."""
+    with suppress(OSError):
+        (path / BACKED_UP).touch()
+
+
+def backup_age_s(path: Path) -> float | None:
+    """Seconds of this machine's clock since the last backup; None if none was noted."""
+    try:
+        at = (path / BACKED_UP).stat().st_mtime
+    except FileNotFoundError:
+        return None
+    return max(0.0, WallClock().now_us() / US - at)
+
+
 def _left_out(data: Path, *, with_keys: bool) -> list[str]:
     """What lies in the folder and is not in the backup, for the reader: another's store, keys, and leftovers."""
-    taken = {"cocket.sqlite", "log.sqlite", "history", "cocket.lock", *(("keys",) if with_keys else ())}
+    taken = {
+        "cocket.sqlite",
+        "log.sqlite",
+        "history",
+        "cocket.lock",
+        BACKED_UP,
+        *(("keys",) if with_keys else ()),
+    }
     beside = {f"{name}{end}" for name in ("cocket.sqlite", "log.sqlite") for end in ("-wal", "-shm")}
     return sorted(p.name for p in data.iterdir() if p.name not in taken | beside)
 

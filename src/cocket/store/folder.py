@@ -1,5 +1,6 @@
 """A data folder, opened: one process at a time.
 
+    backed-up        nothing; its time is that of the last backup
     cocket.lock      held while a process has the folder open
     log.sqlite       what came in: log, quarantine, sums, list of history files
     cocket.sqlite    what was made of it: alerts, reference data, detection state

@@ -28,7 +28,18 @@ for place in (ROOT, ROOT / "src"):  # also as a plain file, and without an insta
 
 from rich.table import Table  # noqa: E402
 
-from bench import customs, detectors, devices, disk, doors, geo, history, jetstream, memory  # noqa: E402
+from bench import (  # noqa: E402
+    customs,
+    detectors,
+    devices,
+    disk,
+    doors,
+    geo,
+    history,
+    history_postgresql,
+    jetstream,
+    memory,
+)
 from bench.measure import Section, console, machine  # noqa: E402
 
 SECTIONS: dict[str, Callable[[bool, Path], Section]] = {
@@ -46,6 +57,7 @@ SECTIONS: dict[str, Callable[[bool, Path], Section]] = {
     "scans": lambda quick, place: customs.scans(place, quick=quick),
     "gate": lambda quick, place: customs.gate(place, quick=quick),
     "history": lambda quick, place: history.tracks(place, quick=quick),
+    "history-postgresql": lambda quick, place: history_postgresql.history_postgresql(place, quick=quick),
 }
 
 

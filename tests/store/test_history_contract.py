@@ -96,7 +96,7 @@ def spans_of(drawn, now_us):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, min_size=3, max_size=12), st.lists(SPAN, max_size=6))
 def test_whatever_happens_it_says_what_a_plain_list_says(new_history, engine, steps, drawn):
     with new_history(engine) as case, pytest.MonkeyPatch.context() as patch:
@@ -186,7 +186,7 @@ def test_a_read_takes_in_nothing_by_halves(new_history, engine, monkeypatch):
         threads = [threading.Thread(target=work, args=(step,)) for step in (read, read, move)]
         for thread in threads:
             thread.start()
-        for seed in range(12):
+        for seed in range(8):
             case.take(batch_at(case.clock.us, 20, seed))
             known[0] += 20
             case.clock.us += DAY
@@ -222,8 +222,8 @@ STEPS = {
 @pytest.mark.parametrize("engine", ["postgresql"])
 def test_a_stop_at_any_step_loses_and_doubles_nothing(new_history, engine, step, after, monkeypatch):
     with new_history(engine) as case:
-        for seed in range(3):
-            case.take(batch_at(case.clock.us, 20, seed), partition=seed % 2)
+        for seed in range(2):
+            case.take(batch_at(case.clock.us, 8, seed), partition=seed % 2)
             case.clock.us += 2 * DAY
         if "merge" in step:
             monkeypatch.setattr("cocket.store.observation_moves.FAN", 2)

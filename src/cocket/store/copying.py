@@ -66,8 +66,6 @@ def ask_spans(connection: sa.Connection, spans: Spans) -> None:
         ),
         {"names": names, "lows": lows, "highs": highs},
     )
-    connection.exec_driver_sql("SET LOCAL enable_hashjoin = off")
-    connection.exec_driver_sql("SET LOCAL enable_mergejoin = off")
 
 
 def spans_sql(table: str, columns: Sequence[str], spans: Spans) -> str:

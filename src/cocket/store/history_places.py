@@ -105,8 +105,9 @@ class Address:
         unknown = sorted(query.keys() - {"endpoint", "region"})
         if parts.scheme != "s3" or not parts.netloc or "@" in parts.netloc or unknown:
             raise BadSetting(
-                f"history.objects = {text.split('?', maxsplit=1)[0]!r} is no address of the form "
+                f"history.objects = {text.split('?', maxsplit=1)[0].rpartition('@')[2]!r} is no address of the form "
                 "s3://bucket/prefix?endpoint=http://host:port&region=name"
+                + ("; credentials come from AWS_* variables" if "@" in parts.netloc else "")
                 + (f"; it knows no {unknown[0]!r}" if unknown else "")
             )
         endpoint = query.get("endpoint", [""])[0]
@@ -288,6 +289,7 @@ class ObjectFile(HistoryFile):
     def __init__(self, bucket: Bucket, name: str, file_id: int, level: int, facts: Facts) -> None:
         super().__init__(Path(name), file_id, level, facts)
         self.where = bucket.where(name)
+        self.place = bucket.name
         self._bucket = bucket
         self._handle: Any = None
         self._window: _Window | None = None

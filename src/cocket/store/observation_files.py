@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from cocket.core.batch import Array
 from cocket.store.history_contract import Limit
 from cocket.store.history_places import Place
-from cocket.store.observation_tables import observation_files
+from cocket.store.observation_tables import observation_files, observation_periods
 from cocket.store.parquet import Facts, HistoryFile
 
 _OFFSET_BITS: Final = 48
@@ -54,42 +54,39 @@ class FileList:
         self.place_of = place_of
         self._lock = threading.Lock()
         self._known: dict[int, HistoryFile] = {}
-        self._places: dict[int, str] = {}
 
-    def within(
+    def and_moving(
         self, connection: sa.Connection, from_us: int | None = None, to_us: int | None = None
-    ) -> list[HistoryFile]:
-        """Those that may hold observations within [from, to); oldest number first."""
-        query = sa.select(observation_files.c.id).order_by(observation_files.c.id)
+    ) -> tuple[list[str], list[HistoryFile]]:
+        """The tables that are on their way to files, and the files that may hold observations within [from, to), in order."""
+        files, periods = observation_files.c, observation_periods.c
+        counting = sa.select(files.id, sa.null().label("name"))
         if from_us is not None:
-            query = query.where(observation_files.c.max_us >= from_us)
+            counting = counting.where(files.max_us >= from_us)
         if to_us is not None:
-            query = query.where(observation_files.c.min_us < to_us)
-        ids = list(connection.execute(query).scalars())
+            counting = counting.where(files.min_us < to_us)
+        moving = sa.select(sa.null().label("id"), periods.name).where(periods.state == "moving")
+        found = connection.execute(sa.union_all(counting, moving)).all()
+        ids = sorted(row.id for row in found if row.id is not None)
         with self._lock:
-            missing = [i for i in ids if i not in self._known]
+            held = {i: self._known[i] for i in ids if i in self._known}
+        missing = [i for i in ids if i not in held]
         for i in range(0, len(missing), 500):
-            self._load(connection, missing[i : i + 500])
+            held |= self._load(connection, missing[i : i + 500])
         with self._lock:
-            found = [self._known[i] for i in ids]
             if len(self._known) > _MOST_KNOWN:
-                self._known = {f.file_id: f for f in found}
-                self._places = {f.file_id: self._places[f.file_id] for f in found}
-        return found
+                self._known = dict(held)
+        return sorted(row.name for row in found if row.name is not None), [held[i] for i in ids]
 
-    def _load(self, connection: sa.Connection, ids: Sequence[int]) -> None:
+    def _load(self, connection: sa.Connection, ids: Sequence[int]) -> dict[int, HistoryFile]:
         rows = connection.execute(observation_files.select().where(observation_files.c.id.in_(ids)))
+        found: dict[int, HistoryFile] = {}
         for row in rows.mappings():
             known: dict[str, Any] = {name: row[name] for name in _FACTS}
-            facts = Facts(**known)
-            file = self.place_of(row["place"]).file(row["name"], row["id"], row["level"], facts)
+            file = self.place_of(row["place"]).file(row["name"], row["id"], row["level"], Facts(**known))
             with self._lock:
-                self._known.setdefault(file.file_id, file)
-                self._places[file.file_id] = row["place"]
-
-    def place_of_file(self, file: HistoryFile) -> Place:
-        """Where a file lies."""
-        return self.place_of(self._places.get(file.file_id, ""))
+                found[file.file_id] = self._known.setdefault(file.file_id, file)
+        return found
 
     def counts(self, connection: sa.Connection, file_id: int) -> bool:
         """Whether a file is still registered."""

@@ -232,6 +232,7 @@ class Mover:
         spans = Spans.of([(device, -(2**63), 2**63 - 1) for device in devices])
         parts: list[Rows] = []
         with self._db.read() as connection:
+            connection.exec_driver_sql("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
             ask_spans(connection, spans)
             for rows, partitions in copied(connection, spans_sql(name, columns, spans), columns):
                 parts.append(Rows(rows.batch, rows.keys, packed(partitions, rows.offsets)))
@@ -279,7 +280,7 @@ class Mover:
 
     def _all(self) -> list[HistoryFile]:
         with self._db.read() as connection:
-            return self._files.within(connection)
+            return self._files.and_moving(connection)[1]
 
     def merge(self) -> int:
         """Merge ``FAN`` files of one level into one, as often as there are so many."""
@@ -331,7 +332,7 @@ class Mover:
         held: list[HistoryFile] = []
         try:
             for file in files:
-                place = self._files.place_of_file(file)
+                place = self._files.place_of(file.place)
                 held.append(place.local(file, self._folder))
             yield held
         finally:
@@ -351,7 +352,7 @@ class Mover:
             self._remove(written)
             return False
         for file in old:
-            self._files.place_of_file(file).remove(file.path.name)
+            self._files.place_of(file.place).remove(file.path.name)
         return True
 
 

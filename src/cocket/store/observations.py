@@ -121,7 +121,8 @@ class PgHistory:
         rows = join(parts)
         if rows.batch.n:
             self._make_days(connection, rows.batch.filled("observed_us"), newest)
-            copy_in(connection, "observations", rows, partition)
+            # by device, so that neighbours in the B-tree are written together
+            copy_in(connection, "observations", in_order(rows), partition)
         connection.execute(
             observation_offsets.update()
             .where(observation_offsets.c.partition == partition)
@@ -184,22 +185,23 @@ class PgHistory:
     def files(self) -> tuple[HistoryFile, ...]:
         """The files that count."""
         with self._db.read() as connection:
-            return tuple(self._files.within(connection))
+            return tuple(self._files.and_moving(connection)[1])
 
     # reading
 
     @contextmanager
-    def _looking(self) -> Iterator[tuple[sa.Connection, list[str]]]:
-        """A snapshot, and the tables that hold hot observations in it."""
+    def _looking(
+        self, from_us: int | None = None, to_us: int | None = None
+    ) -> Iterator[tuple[sa.Connection, list[str], list[HistoryFile]]]:
+        """A snapshot, the tables that hold observations in it, and the files that may hold any of [from, to)."""
         with self._db.read() as connection:
-            connection.exec_driver_sql("LOCK TABLE observations IN ACCESS SHARE MODE")
-            connection.exec_driver_sql("SET LOCAL jit = off")
-            moving = connection.execute(
-                sa.select(observation_periods.c.name)
-                .where(observation_periods.c.state == "moving")
-                .order_by(observation_periods.c.name)
+            # every statement costs a turn of the network: one for all that answer nothing
+            connection.exec_driver_sql(
+                "LOCK TABLE observations IN ACCESS SHARE MODE; SET LOCAL jit = off; "
+                "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
             )
-            yield connection, ["observations", *moving.scalars()]
+            moving, files = self._files.and_moving(connection, from_us, to_us)
+            yield connection, ["observations", *moving], files
 
     def _again(self, look: Callable[[], T]) -> T:
         for _ in range(_TRIES - 1):
@@ -239,8 +241,7 @@ class PgHistory:
 
     def _find(self, spans: Spans, hot: Sequence[str], cold: Sequence[str] | None, limit: Limit) -> Rows:
         parts: list[tuple[Rows, Array]] = []
-        with self._looking() as (connection, tables):
-            files = self._files.within(connection, spans.min_us, spans.max_us)
+        with self._looking(spans.min_us, spans.max_us) as (connection, tables, files):
             ask_spans(connection, spans)
             for table in tables:
                 for rows, partitions in copied(connection, spans_sql(table, hot, spans), hot):
@@ -289,8 +290,7 @@ class PgHistory:
         where = " OR ".join(f"(o.observed_us >= {a} AND o.observed_us < {b})" for a, b in ranges)
         if partition is not None:
             where = f"({where}) AND o.partition = {int(partition)}"
-        with self._looking() as (connection, tables):
-            files = self._files.within(connection, low, high)
+        with self._looking(low, high) as (connection, tables, files):
             for table in tables:
                 query = f'SELECT o.observed_us, o.partition, o."offset", o.key FROM {table} o WHERE {where}'
                 for rows, _ in copied(connection, query, ["observed_us"]):
@@ -336,8 +336,7 @@ class PgHistory:
                     f"there are more than {SQL_ROWS:,} observations in that time; ask for less at once"
                 )
 
-        with self._looking() as (connection, tables):
-            files = self._files.within(connection, low, high)
+        with self._looking(low, high) as (connection, tables, files):
             for table in tables:
                 query = (
                     f"SELECT {named(columns)} FROM {table} o "

@@ -214,6 +214,7 @@ class HistoryFile:
     def __init__(self, path: Path, file_id: int, level: int, facts: Facts) -> None:
         self.path = path
         self.where = str(path)
+        self.place = ""
         self.file_id = file_id
         self.level = level
         self.facts = facts

@@ -1,9 +1,10 @@
-"""The commands for people's rights: audit. They work beside a running server, and without one."""
+"""The commands for people's rights: audit, retention. They work beside a running server, and without one."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from cocket.core.errors import BadSetting, CocketError
 
 if TYPE_CHECKING:
+    from cocket.core.principal import Principal
     from cocket.store.audit import Found
     from cocket.store.database import Database
 
@@ -20,6 +22,7 @@ Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public n
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add them to the one command."""
     _add_audit(commands)
+    _add_retention(commands)
 
 
 def _add_audit(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -45,6 +48,66 @@ def _add_audit(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     checks.add_argument("--json", action="store_true", help="print what was found as JSON")
     checks.set_defaults(run=_audit_check)
+
+
+def _add_retention(commands: Commands[argparse.ArgumentParser]) -> None:
+    text = "what is past its term: tell it, drop it, or show the proofs of what was dropped"
+    command = commands.add_parser("retention", help=text, description=text[0].upper() + text[1:] + ".")
+    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data folder")
+    command.add_argument("--settings", type=Path, metavar="FILE", help="settings file, TOML, with the terms")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--dry-run", action="store_true", help="tell what a run would do, and do nothing")
+    what.add_argument(
+        "--run",
+        dest="now",
+        action="store_true",
+        help="run now; a server that has the folder open runs it by itself",
+    )
+    what.add_argument("--proof", action="store_true", help="every run with its digest, against the audit")
+    command.set_defaults(run=_retention)
+
+
+def _retention(args: argparse.Namespace) -> int:
+    from cocket.core.clock import WallClock
+    from cocket.core.config import load
+    from cocket.engine.retention import Retention, shown_run, shown_terms
+    from cocket.store.folder import DataFolder
+
+    settings = load(args.settings)
+    folder = DataFolder.open(args.data, create=False, read_only=not args.now, store_url=settings.store.url)
+    try:
+        retention = Retention(folder, WallClock(), settings, folder.alerts.offset)
+        if args.now:
+            shown: object = retention.run(_operator())
+            wrong = False
+        elif args.dry_run:
+            would = [
+                {**d.shown(), "days": d.kind.days or None, "purpose": d.kind.purpose}
+                for d in retention.would()
+            ]
+            shown, wrong = {"would": would}, False
+        else:
+            rows, _ = retention.store.page(10**6, None)
+            runs = [shown_run(r) for r in rows]
+            shown = {"terms": shown_terms(settings), "runs": runs}
+            wrong = any(r["proved"] is False for r in runs)
+    finally:
+        folder.close()
+    sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+    return 1 if wrong else 0
+
+
+def _operator() -> Principal:
+    """Whoever runs the command on this machine, by the system's account."""
+    import getpass
+
+    from cocket.core.principal import Principal
+
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        name = str(os.getuid())
+    return Principal(f"os:{name}", "person", frozenset({"owner"}))
 
 
 def _main_db(folder: Path) -> Database:

@@ -388,6 +388,68 @@ class Watching(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     ] = 0.0
 
 
+class Retention(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How long what tells of people is kept; 0 keeps it for ever. Days count from when it was received or, of a movement, from its last
+    event. An open enquiry, alert, case or debt keeps what it needs. Observations have `history.retention_days`, checks of stamps
+    `codes.check_days`.
+    """
+
+    plate_reads_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="days that a plate read at a gate is kept which joined no movement; then dropped",
+        ),
+    ] = 30
+    phone_positions_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="days that positions of transports' phones outside the zones for phones are kept; then dropped",
+        ),
+    ] = 1
+    scan_positions_days: Annotated[
+        int,
+        Meta(ge=0, description="days that the position of a scan is kept; then the scan stays without it"),
+    ] = 90
+    quarantine_days: Annotated[
+        int,
+        Meta(ge=0, description="days that refused rows and frames are kept with their bytes; then dropped"),
+    ] = 365
+    sign_in_days: Annotated[
+        int,
+        Meta(ge=0, description="days that tries to sign in are kept, with network addresses; then dropped"),
+    ] = 30
+    evidence_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="days after a movement's end that its photos and papers are kept; their hashes stay",
+        ),
+    ] = 1095
+    movement_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="days after a movement's end that names, plates, originals of documents and free text are kept; then it is made "
+            "anonymous (customs records: at least 3 years, Regulation (EU) 952/2013, article 51)",
+        ),
+    ] = 3650
+    audit_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="days that entries of the audit are kept; then its beginning is cut off, with an entry that says so",
+        ),
+    ] = 3650
+    every_hours: Annotated[
+        Seconds,
+        Meta(
+            description="hours from one run to the next; what was missed while the server stood is caught up"
+        ),
+    ] = 24.0
+
+
 class Map(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The control room's map."""
 
@@ -510,6 +572,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     store: Store = Store()
     log: Log = Log()
     watching: Watching = Watching()
+    retention: Retention = Retention()
     map: Map = Map()
     access: Access = Access()
 

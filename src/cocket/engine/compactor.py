@@ -1,4 +1,4 @@
-"""Moves the log into history behind the detectors' back, and forgets what is older than it may be kept."""
+"""Moves the log into history behind the detectors' back."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from cocket.core.clock import US, Clock
+from cocket.core.clock import Clock
 from cocket.core.config import History as HistorySettings
 from cocket.store.folder import DataFolder
 
 _LOOK_S = 2.0
-_EXPIRE_S = 3600.0
-_DAY_US = 86_400 * US
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +28,6 @@ class Compactor:
         self._detected = detected
         self._stop = threading.Event()
         self._compacted_at = time.monotonic()
-        self._expired_at = -_EXPIRE_S
         self._thread = threading.Thread(target=self._run, name="cocket-compactor", daemon=True)
 
     def start(self) -> None:
@@ -52,7 +49,7 @@ class Compactor:
                 )
 
     def look(self) -> None:
-        """One look: compact when enough waits or it has waited long enough, trim, expire."""
+        """One look: compact when enough waits or it has waited long enough, and trim."""
         now = time.monotonic()
         log_, history, settings = self._folder.log, self._folder.history, self._settings
         waiting = log_.rows_after(history.compacted_offset)
@@ -62,6 +59,3 @@ class Compactor:
             history.merge()
             self._compacted_at = time.monotonic()
         log_.trim(min(history.compacted_offset, self._folder.alerts.snapshot_offset()))
-        if settings.retention_days and now - self._expired_at >= _EXPIRE_S:
-            history.expire(self._clock.now_us() - settings.retention_days * _DAY_US)
-            self._expired_at = now

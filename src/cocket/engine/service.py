@@ -32,6 +32,7 @@ from cocket.engine.hub import Hub
 from cocket.engine.line import POLL_S, Box, Line, Lines
 from cocket.engine.live import Live
 from cocket.engine.measures import Measures
+from cocket.engine.retention import Retention, RetentionClock
 from cocket.engine.world import RULES_ID
 from cocket.pipeline import DETECTORS
 from cocket.store.backup import backup_age_s
@@ -80,6 +81,8 @@ class Service:
         )
         self.clean_trips = CleanTrips(folder, clock, settings.customs, self.lines)
         self.file.transit.checks.clean_trip = self.clean_trips.faults
+        self.retention = Retention(folder, clock, settings, lambda: self.lines.detected)
+        self.retention_clock = RetentionClock(self.retention, clock, settings.retention.every_hours)
         self._rate = (time.monotonic(), folder.log.totals().observations, 0.0)
 
     @classmethod
@@ -99,10 +102,12 @@ class Service:
         self._customs_clock.start()
         self.auditing.start()
         self.alarms.start()
+        self.retention_clock.start()
 
     def close(self) -> None:
         """Write what waits, save a checkpoint, let go of the folder."""
         self.alarms.stop()
+        self.retention_clock.stop()
         self._customs_clock.stop()
         self.lines.stop()
         self.auditing.stop()

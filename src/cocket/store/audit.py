@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ NOTHING: Final = bytes(32)
 CUT: Final = "audit-cut"
 """The action of an entry that says up to where older ones were cut off, and the hash of the last of them."""
 _PAGE: Final = 5000
+_LOCK: Final = "audit"
+"""Who appends waits for nobody but who appends: the head is locked by its row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class AuditStore:
 
     def append(self, entries: Sequence[Entry]) -> Head:
         """Chain them on in this order; they are on the disk, all, when it returns."""
-        with self._db.write() as connection:
+        with self._db.write(_LOCK) as connection:
             return append(connection, entries)
 
     def head(self) -> Head:
@@ -159,28 +161,27 @@ class AuditStore:
 
         The last entry stays in any case. ``entry`` is given the subject ``upto`` and ``hash`` of the last that was dropped.
         """
-        with self._db.write() as connection:
-            head = connection.execute(audit_head.select().with_for_update()).one()
-            young = sa.select(sa.func.min(audit.c.seq)).where(
-                sa.or_(audit.c.at_us >= before_us, audit.c.seq == head.seq)
-            )
-            first = connection.execute(young).scalar()
-            if first is None:
-                return 0
-            last = connection.execute(audit.select().where(audit.c.seq == first - 1)).one_or_none()
-            if last is None:
-                return 0
-            dropped = connection.execute(audit.delete().where(audit.c.seq < first)).rowcount
-            connection.execute(audit_head.update().values(cut_seq=last.seq, cut_hash=last.hash))
-            subject = {**entry.subject, "upto": str(last.seq), "hash": bytes(last.hash).hex()}
-            append(connection, [_with_subject(entry, subject)])
-            return dropped
+        with self._db.write(_LOCK) as connection:
+            return cut(connection, before_us, entry)
 
 
-def _with_subject(entry: Entry, subject: Mapping[str, str]) -> Entry:
-    from dataclasses import replace
-
-    return replace(entry, action=CUT, subject=subject)
+def cut(connection: sa.Connection, before_us: int, entry: Entry) -> int:
+    """As ``AuditStore.cut``, within a transaction that writes."""
+    head = connection.execute(audit_head.select().with_for_update()).one()
+    young = sa.select(sa.func.min(audit.c.seq)).where(
+        sa.or_(audit.c.at_us >= before_us, audit.c.seq == head.seq)
+    )
+    first = connection.execute(young).scalar()
+    if first is None:
+        return 0
+    last = connection.execute(audit.select().where(audit.c.seq == first - 1)).one_or_none()
+    if last is None:
+        return 0
+    dropped = connection.execute(audit.delete().where(audit.c.seq < first)).rowcount
+    connection.execute(audit_head.update().values(cut_seq=last.seq, cut_hash=last.hash))
+    subject = {**entry.subject, "upto": str(last.seq), "hash": bytes(last.hash).hex()}
+    append(connection, [replace(entry, action=CUT, subject=subject)])
+    return dropped
 
 
 def append(connection: sa.Connection, entries: Sequence[Entry]) -> Head:

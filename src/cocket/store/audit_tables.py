@@ -59,3 +59,12 @@ retention_runs = Table(
 )
 """Each run of retention: the terms it went by, what was dropped, made anonymous and held back by kind (JSON), and the SHA-256
 over what was dropped, which stands in the audit entry ``audit_seq`` too."""
+
+retention_done = Table(
+    "retention_done",
+    main_metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+)
+"""Movements, documents and evidence that were made anonymous, and when: their bytes are gone, their hashes stand."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -225,6 +225,8 @@ class DocumentStore:
             found = connection.execute(query).scalar()
         if found is None:
             raise NotFound(f"there is no document {document_id!r}")
+        if not found:
+            raise NotFound(f"the original of document {document_id!r} was dropped when its term was over")
         return _unpacked(found)
 
 
@@ -236,6 +238,12 @@ def _kept(row: Any) -> Kept:
 def _read_body(data: bytes) -> ReadBody:
     value, origins, raw, taken = msgspec.json.decode(data)
     return ReadBody(value, origins, [(path, text, why) for path, text, why in raw], taken)
+
+
+def emptied(read: bytes, without: Callable[[dict[str, Any]], Any]) -> dict[str, bytes]:
+    """The columns ``read`` and ``original`` of a document past its term: the model alone, as ``without`` leaves it, and no bytes."""
+    body = _read_body(_unpacked(read))
+    return {"read": _packed(_encoder.encode((without(body.value), {}, [], {}))), "original": b""}
 
 
 def _packed(data: bytes) -> bytes:

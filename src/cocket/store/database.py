@@ -62,6 +62,9 @@ class Engine(Protocol):
     def wrong(self, connection: sa.Connection) -> list[str]:
         """What its own checks find."""
 
+    def scrub(self) -> None:
+        """Write its files anew, without what was deleted."""
+
     def close(self) -> None:
         """Let go."""
 
@@ -215,6 +218,11 @@ class Database:
         with self.read() as connection:
             self._engine.patient(connection)
             return self._engine.wrong(connection)
+
+    def scrub(self) -> None:
+        """Write the files anew, so that nothing of what was deleted can be read from them. Takes a while, and writers wait."""
+        with self._words():
+            self._engine.scrub()
 
     def close(self) -> None:
         """Let go of it. What was committed is safe without this."""

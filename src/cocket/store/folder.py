@@ -111,6 +111,7 @@ class DataFolder:
             self.history = History(path / "history", log_db, self.log, read_only=read_only)
             self.log.follow(self.history.remember)
             self.seen = Seen(self._stored_keys, budget_bytes=seen_bytes)
+            self.main_db = main_db
             stores = main_stores(main_db)
             self.reference = stores.reference
             self.alerts = stores.alerts
@@ -169,6 +170,11 @@ class DataFolder:
     def _stored_keys(self, hours: Sequence[int]) -> tuple[Array, Array]:
         self.log.settle()
         return self.history.hour_keys(hours)
+
+    def scrub(self) -> None:
+        """Write the tables' files anew, so that what was deleted can be read from none of them."""
+        for db in self._opened:
+            db.scrub()
 
     def close(self) -> None:
         """Let go of the folder. What was acknowledged is safe without this."""

@@ -281,6 +281,13 @@ class GateStore:
         """A movement's decisions on control and examinations, in the order of event time."""
         return [dict(r) for r in connection.execute(_CONTROLS, {"mrn": mrn}).mappings()]
 
+    def phones(self, connection: sa.Connection) -> set[str]:
+        """The devices that transports carry as phones."""
+        rows = connection.execute(
+            sa.select(transports.c.device_id).where(transports.c.device_id.is_not(None))
+        )
+        return {row[0] for row in rows}
+
     # passages of transports
 
     def passages(self, connection: sa.Connection, transport_id: str) -> list[Row]:

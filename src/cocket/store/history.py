@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -29,7 +29,7 @@ from cocket.store.database import Database
 from cocket.store.history_places import fsync_folder as _fsync_folder
 from cocket.store.log import Entry, Log
 from cocket.store.parquet import HOUR_US, Facts, FileWriter, HistoryFile, ages, rows_of, slabs
-from cocket.store.rows import NOTHING, Rows, as_table, in_order, join_of_devices
+from cocket.store.rows import NOTHING, Rows, as_table, in_order, join_of_devices, only_used
 from cocket.store.spans import Spans
 from cocket.store.tables import history_files, totals
 from cocket.store.tail import Piece, Tail
@@ -261,8 +261,8 @@ class History:
                     rows += sum(f.facts.rows for f in merged)
             return rows
 
-    def expire(self, before_us: int) -> int:
-        """Forget every observation whose age began before ``before_us``; returns how many.
+    def expire(self, before_us: int, chosen: Callable[[Batch], Array] | None = None) -> int:
+        """Forget every observation whose age began before ``before_us``, or those of them that ``chosen`` marks; returns how many.
 
         Age counts from the later of event time and receipt. What the log still holds is kept until it is compacted.
         An expired observation that is sent again counts as new.
@@ -272,13 +272,27 @@ class History:
             for file in self.files:
                 if file.facts.oldest_us >= before_us:
                     continue
+                if chosen is not None and not self._holds(file, before_us, chosen):
+                    continue
                 young: Iterable[Rows] = ()
-                if file.facts.newest_us >= before_us:
-                    young = (r.take(ages(r.batch) >= before_us) for r in slabs([file], FILE_ROWS))
+                if chosen is not None or file.facts.newest_us >= before_us:
+                    young = (_kept(r, ~_old(r, before_us, chosen)) for r in slabs([file], FILE_ROWS))
                 new = self._write(young, file.columns(), file.level)
                 self._replace(new, [file], None)
                 expired += file.facts.rows - (0 if new is None else new.facts.rows)
             return expired
+
+    def old(self, before_us: int, chosen: Callable[[Batch], Array] | None = None) -> int:
+        """How many observations ``expire`` would forget."""
+        return sum(
+            int(_old(rows, before_us, chosen).sum())
+            for file in self.files
+            if file.facts.oldest_us < before_us
+            for rows in slabs([file], FILE_ROWS)
+        )
+
+    def _holds(self, file: HistoryFile, before_us: int, chosen: Callable[[Batch], Array]) -> bool:
+        return any(_old(rows, before_us, chosen).any() for rows in slabs([file], FILE_ROWS))
 
     def _write(self, parts: Iterable[Rows], columns: Sequence[str], level: int) -> HistoryFile | None:
         """Write a file aside, fsync it, give it its name, fsync the folder. It does not count yet. None without rows."""
@@ -325,6 +339,17 @@ class History:
             self._view = _View(tuple(files), compacted)
             self._gone.update(f.path for f in old)
             self._sweep()
+
+
+def _old(rows: Rows, before_us: int, chosen: Callable[[Batch], Array] | None) -> Array:
+    old = ages(rows.batch) < before_us
+    return old if chosen is None or not old.any() else old & chosen(rows.batch)
+
+
+def _kept(rows: Rows, mask: Array) -> Rows:
+    """The rows that stay, and no text that only the others used: Parquet writes whole dictionaries."""
+    stay = rows.take(mask)
+    return Rows(only_used(stay.batch, always=True), stay.keys, stay.offsets)
 
 
 def registered(db: Database, folder: Path) -> tuple[tuple[HistoryFile, ...], int]:

@@ -162,6 +162,14 @@ class Log(Protocol):
         """How many rows wait: neither replayed nor discarded."""
         ...
 
+    def quarantined_before(self, before_us: int) -> int:
+        """How many refused rows were received before a moment."""
+        ...
+
+    def drop_quarantined(self, before_us: int) -> int:
+        """Drop them, their term being over; how many."""
+        ...
+
     def set_aside(self, row: Quarantined) -> None:
         """Keep a stored row that the detectors fail on, once while it is held; the sums stay."""
         ...

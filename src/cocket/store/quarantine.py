@@ -1,6 +1,6 @@
 """The quarantine: every row that broke a rule, with its raw bytes, its source and the rule.
 
-It can be looked at and replayed after a fix; nothing leaves it, a row only becomes ``replayed`` or ``discarded``.
+It can be looked at and replayed after a fix; a row becomes ``replayed`` or ``discarded``, and leaves only when its term is over.
 """
 
 from __future__ import annotations
@@ -91,6 +91,19 @@ class Quarantine:
         with self._db.read() as connection:
             row = connection.execute(quarantine.select().where(quarantine.c.id == row_id)).mappings().first()
         return None if row is None else dict(row)
+
+    def quarantined_before(self, before_us: int) -> int:
+        """How many rows were received before a moment."""
+        query = sa.select(sa.func.count()).where(quarantine.c.received_us < before_us)
+        with self._db.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def drop_quarantined(self, before_us: int) -> int:
+        """Drop the rows that were received before a moment, their term being over; how many. The sums stay."""
+        with self._db.write() as connection:
+            return connection.execute(
+                quarantine.delete().where(quarantine.c.received_us < before_us)
+            ).rowcount
 
     def set_aside(self, row: Quarantined) -> None:
         """Keep a stored row that the detectors fail on. The sums stay: it is booked as an observation already.

@@ -111,6 +111,24 @@ class Sqlite:
         found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check")]
         return [] if found == ["ok"] else found
 
+    def scrub(self) -> None:
+        """VACUUM, then the write-ahead log emptied. ``Unavailable`` while somebody reads for so long that it cannot be."""
+        with self._lock, self.engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            cursor = raw.cursor()
+            try:
+                cursor.execute("PRAGMA temp_store = FILE")  # a copy of the whole file
+                cursor.execute("VACUUM")
+                busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                cursor.execute("PRAGMA temp_store = MEMORY")
+                cursor.close()
+        if busy:
+            raise Unavailable(
+                f"{self.place}: somebody reads in it, so its write-ahead log could not be emptied; try again"
+            )
+
     def close(self) -> None:
         """Let go of the file."""
         self.engine.dispose()

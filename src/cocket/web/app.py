@@ -46,6 +46,7 @@ from cocket.web.routes import (
     observations,
     own_account,
     reference,
+    retention,
     scans,
     seals,
     stamps,
@@ -97,6 +98,7 @@ _TAGS: Final = (
     ("rules", "Thresholds, and who changed them."),
     ("changes", "Who changed what reference data."),
     ("audit", "Who read personal data, and who changed what."),
+    ("retention", "How long what is kept, why, and the proofs of what was dropped."),
     ("live", "Server-sent events."),
     ("sign-in", "Name and password, a second factor, one-time links, the OpenID Connect provider."),
     ("account", "One's own account: who asks, password, second factor, sessions, tokens."),
@@ -287,6 +289,7 @@ def create_app(
         cases,
         alerts,
         audit,
+        retention,
         live,
         system,
         signing_in,
@@ -300,10 +303,10 @@ def create_app(
         app.include_router(system.demo_router, prefix=BASE)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     _add_pages(app, service, gateway)
-    # The last added is the first asked: headers, then who asks, then what they may, then the short way, then what is recorded.
-    app.add_middleware(Audited, service=service)
+    # The last added is the first asked: headers, then who asks, then what is recorded of it, then what they may, then the short way.
     app.add_middleware(_ShortWay, service=service)
     app.add_middleware(Guard, service=service, policies=policies)
+    app.add_middleware(Audited, service=service)
     app.add_middleware(SignIn, settings=settings.access, desk=access)
     app.add_middleware(_Headers, service=service)
     app.router.default = ControlRoom(settings.map.tiles)

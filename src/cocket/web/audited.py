@@ -5,14 +5,14 @@ between the two has left the first. A read of personal data is recorded with its
 the audit cannot be written, nothing is changed and nothing personal told (503).
 
 Not recorded is what devices say (observations, frames, phones' positions): it is in the log with its source, is nobody's doing,
-and comes a million times as often. A stranger's refusals are the sign-in's to count.
+and comes a million times as often. Who signs in or fails to is recorded by the sign-in itself; what somebody known was refused
+(403) is recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 import secrets
 from hashlib import sha256
 from typing import Final
@@ -20,8 +20,9 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cocket.core import logs
 from cocket.core.errors import CocketError
-from cocket.core.principal import UNSIGNED, Principal
+from cocket.core.principal import STRANGER, UNSIGNED, Principal
 from cocket.engine.service import Service
 from cocket.store.audit import Entry
 from cocket.web import problems
@@ -39,7 +40,6 @@ _NAMES: Final = frozenset(
 """Query parameters that say what is asked for, not how much of it."""
 _TOLD_BY_HASH: Final = frozenset({"token", "plate", "name", "phone", "eori", "email", "text"})
 """What must not stand in the audit in clear: a secret, or what names a person. Its SHA-256 does."""
-_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def is_change(right: Right) -> bool:
@@ -72,10 +72,12 @@ class Audited:
         right = None
         if scope["type"] == "http" and scope["path"].startswith(BASE):
             right = self._rights.find(scope["method"], scope["path"])
-        if right is None:  # no route: it is answered 404 or 405
+        who: Principal = scope.get("state", {}).get("principal", UNSIGNED)
+        if (
+            right is None or who is STRANGER
+        ):  # no route, or nobody: it is turned away, and a flood of it fills no audit
             await self.app(scope, receive, send)
             return
-        who: Principal = scope.get("state", {}).get("principal", UNSIGNED)
         if is_change(right):
             await _Recorder(self, scope, who, right).change(receive, send)
         elif is_personal_read(right) and (self._all_reads or who is not UNSIGNED):
@@ -92,21 +94,20 @@ class _Recorder:
         self._scope = scope
         self._who = who
         self._right = right
-        headers = {k: v for k, v in scope["headers"] if k in {b"x-request-id", b"x-purpose", b"content-type"}}
+        headers = {k: v for k, v in scope["headers"] if k in {b"x-purpose", b"content-type"}}
         self._purpose = _plain(headers.get(b"x-purpose"))
         self._is_json = headers.get(b"content-type", b"").partition(b";")[0].endswith(b"json")
-        given = _plain(headers.get(b"x-request-id")) or ""
-        state = scope.setdefault("state", {})
-        self._request_id = state.setdefault(
-            "request_id", given if _ID.fullmatch(given) else secrets.token_hex(8)
-        )
+        self._request_id = str(logs.fact("request_id") or secrets.token_hex(8))
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
         self._said_by = query.get("by", "")[:128] or None
-        params = named(right, scope["path"])
         self._subject = {
             name: told_by_hash(name, value) if name in _TOLD_BY_HASH else value[:128]
-            for name, value in {**query, **params}.items()
-            if name in params or name in _NAMES or name in _TOLD_BY_HASH
+            for name, value in query.items()
+            if name in _NAMES or name in _TOLD_BY_HASH
+        }
+        self._subject |= {
+            name: told_by_hash(name, value) if name == "token" else value[:128]
+            for name, value in named(right, scope["path"]).items()
         }
         self._body = bytearray()
 
@@ -134,15 +135,18 @@ class _Recorder:
         by = given.get("by") if isinstance(given, dict) else None
         return by[:128] if isinstance(by, str) else None
 
-    async def change(self, receive: Receive, send: Send) -> None:
-        """Begun, on the disk; then the change; then its outcome."""
-        status: int | None = None
-
+    def _reading(self, receive: Receive) -> Receive:
         async def receiving() -> Message:
             message = await receive()
             if self._is_json and message["type"] == "http.request" and len(self._body) < _BODY_BYTES:
                 self._body += message.get("body", b"")[:_BODY_BYTES]
             return message
+
+        return receiving
+
+    async def change(self, receive: Receive, send: Send) -> None:
+        """Begun, on the disk; then the change; then its outcome."""
+        status: int | None = None
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -154,7 +158,7 @@ class _Recorder:
         if not await self._durable(None, receive, send):
             return
         try:
-            await self._door.app(self._scope, receiving, sending)
+            await self._door.app(self._scope, self._reading(receive), sending)
         except Exception:
             if status is None:
                 self._door.auditing.submit(self._entry(500))

@@ -71,6 +71,7 @@ ACTIONS: Final[dict[str, str]] = {
     "alert:read": "read alerts",
     "alert:triage": "act on alerts",
     "audit:read": "read the audit and its head",
+    "retention:read": "see how long what is kept, and the proofs of what was dropped",
     "stream:read": "follow alerts and positions as they come",
     "system:read": "see figures, metrics, doors and connections",
     "rules:read": "see the rules in force",

@@ -176,6 +176,7 @@ RIGHTS: Final[tuple[Right, ...]] = (
     _v1("PATCH", "/alerts/{alert_id}", "alert:triage", "alert", personal=True, rows="alert"),
     _v1("GET", "/audit", "audit:read", "audit", personal=True),
     _v1("GET", "/audit/head", "audit:read", "audit"),
+    _v1("GET", "/retention", "retention:read", "retention"),
     _v1("GET", "/stream", "stream:read", "stream", personal=True, rows="list"),
     _v1("GET", "/health", "", "system", public="load balancers and the sign-in page ask whether it is up"),
     _v1("GET", "/stats", "system:read", "system"),

@@ -12,8 +12,12 @@ from dataclasses import replace
 import pytest
 
 from cocket.cli import main
+from cocket.core.clock import WallClock
+from cocket.core.config import Settings
+from cocket.core.principal import Principal
 from cocket.customs.verify import verify
 from cocket.engine.auditing import Auditing
+from cocket.engine.retention import Retention
 from cocket.store import tables
 from cocket.store.audit import AuditStore, Entry
 from cocket.store.database import Database
@@ -247,9 +251,8 @@ def test_a_file_that_was_written_out_is_checked_without_the_folder(chain, capsys
     assert main(["audit", "check", str(file), "--head", "abc"]) == 2
 
 
-def test_a_term_that_is_over_cuts_the_beginning_and_says_so(main_file):
-    path = main_file()
-    db = Database(path, "main", tables.main_metadata)
+def test_a_term_that_is_over_cuts_the_beginning_and_says_so(place):
+    db = Database(place, "main", tables.main_metadata)
     store = AuditStore(db)
     store.append([entry(n, at_us=T0 + n * DAY) for n in range(1, 11)])
     noted = store.head()
@@ -261,9 +264,10 @@ def test_a_term_that_is_over_cuts_the_beginning_and_says_so(main_file):
     assert store.cut(T0 + 999 * DAY, entry(12, at_us=T0 + 21 * DAY)) == 7
     assert [r["seq"] for r in store.rows()] == [11, 12]
     assert store.check().wrong == ()
+    with db.write() as connection:
+        connection.exec_driver_sql("DELETE FROM audit WHERE seq = 11")
+    assert "begins with entry 12" in store.check().wrong[0]
     db.close()
-    sql(path.parent, "DELETE FROM audit WHERE seq = 11")
-    assert "begins with entry 12" in found(path.parent)[1]["wrong"][0]
 
 
 def test_finding_by_who_what_and_when(chain):
@@ -283,9 +287,21 @@ def test_finding_by_who_what_and_when(chain):
     db.close()
 
 
-def test_many_hands_make_one_chain(main_file):
-    path = main_file()
-    db = Database(path, "main", tables.main_metadata)
+def test_a_retention_run_is_one_transaction_with_its_proof_and_the_files_are_written_anew(either_folder):
+    folder, clock = either_folder, WallClock()
+    for _ in range(2):
+        folder.audit.append([entry(1, at_us=1)])
+    retention = Retention(folder, clock, Settings(), folder.alerts.offset)
+    run = retention.run(Principal("dora", "person"))
+    assert [c["n"] for c in run["counts"] if c["kind"] == "audit"] == [2]
+    assert (run["by"], run["proved"]) == ("dora", True)
+    assert run["ended_at"] is not None
+    assert folder.audit.check().wrong == ()
+    assert folder.main_db.integrity() == []
+
+
+def test_many_hands_make_one_chain(place):
+    db = Database(place, "main", tables.main_metadata)
     auditing = Auditing(AuditStore(db))
     auditing.start()
     numbers: list[int] = []

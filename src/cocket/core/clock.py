@@ -8,13 +8,14 @@ the machine (silence, overstay, the ages on screen) lives in the same time.
 from __future__ import annotations
 
 import re
+import threading
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-US = 1_000_000
+US: Final = 1_000_000
 """Microseconds in a second."""
 
 
@@ -29,19 +30,54 @@ class Clock(Protocol):
         ...
 
 
+JUMP_US: Final = 10 * US
+"""A step of the machine's clock above this is not followed at once."""
+CONFIRMED_US: Final = 600 * US
+"""How long a step has to last before it is believed."""
+
+
 class WallClock:
-    """The machine's clock, kept from running backwards when the machine's own is set back."""
+    """The machine's clock, kept from running backwards and from jumping.
+
+    Between two calls the wall clock should have gone as far as the machine's steady one. Where it has not, by more than
+    ``JUMP_US``, we go on by the steady one; a step that lasts for ``CONFIRMED_US`` is then taken over (one back: by standing
+    still until it is reached). A restart takes it over at once. ``jumped_us`` says how far the wall clock is off.
+    """
 
     kind = "wall"
     speed = 1.0
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._last = 0
+        self._wall, self._steady = time.time_ns() // 1000, _steady_us()
+        self._since: int | None = None
+        self.jumped_us = 0
 
     def now_us(self) -> int:
         """UTC microseconds since 1970."""
-        self._last = max(self._last, time.time_ns() // 1000)
-        return self._last
+        with self._lock:
+            wall, steady = time.time_ns() // 1000, _steady_us()
+            expected = self._wall + steady - self._steady
+            step = wall - expected
+            if abs(step) <= JUMP_US:
+                self._since, self.jumped_us = None, 0
+            elif self._since is None:
+                self._since, self.jumped_us = steady, step
+            elif steady - self._since >= CONFIRMED_US:
+                self._since, self.jumped_us = None, 0
+            else:
+                self.jumped_us = step
+            now = wall if self._since is None else expected
+            self._wall, self._steady = now, steady
+            self._last = max(self._last, now)
+            return self._last
+
+
+def _steady_us() -> int:
+    """A clock that nobody sets; on Linux it also counts while the machine sleeps."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return (time.monotonic_ns() if boot is None else time.clock_gettime_ns(boot)) // 1000
 
 
 class ReplayClock:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cocket.core.alerts import AlertChange
 from cocket.core.batch import Array, Batch, concat
-from cocket.core.clock import Clock
+from cocket.core.clock import US, Clock
 from cocket.core.config import Detect
 from cocket.core.detector import Detector
 from cocket.core.errors import DataDamaged
@@ -40,6 +40,9 @@ from cocket.store.log import Log
 
 _MOST_JOURNEYS = 2_000
 """Journeys run again in one pass; bounds the memory that their histories take."""
+
+_SET_BACK_US = 60 * US
+"""A tick so much before the one before it is of a clock that was set back."""
 
 _MEND_S = 30.0
 """Seconds until journeys are tried again whose history could not be read."""
@@ -123,7 +126,13 @@ class Detecting:
         if len(aside):
             due = np.delete(due, aside)
         now = self._clock.now_us()
+        if self._set_back(now):
+            return now
         return now if len(due) and due.min() <= now else None
+
+    def _set_back(self, now_us: int) -> bool:
+        """Whether the last tick was of a clock that was ahead: what follows from it does not hold."""
+        return self._tick_us is not None and now_us < self._tick_us - _SET_BACK_US
 
     # start
 
@@ -315,7 +324,14 @@ class Detecting:
         )
 
     def pass_time(self, tick_us: int, js: Array | None = None) -> list[AlertChange]:
-        """What a tick changes (in the journeys ``js``; None: in all)."""
+        """What a tick changes (in the journeys ``js``; None: in all). One that lies before the last says that our clock was
+        wrong and was set right: every journey is run again, up to this one.
+        """
+        if self._set_back(tick_us):
+            self._tick_us = tick_us
+            why = "our clock had been ahead and was set back"
+            self._dirty |= {j: why for j in range(self._world.table.n) if self._has_history(j)}
+            return []
         self._tick_us = tick_us if self._tick_us is None else max(self._tick_us, tick_us)
         self.counts_stale = True
         aside = self.aside.numbers(self._world.table)
@@ -337,7 +353,6 @@ class Detecting:
         """
         if self.behind:
             return
-        self.counts_stale = False
         owed, self._owed = self._owed, {}
         changes = [
             *owed.values(),
@@ -346,6 +361,7 @@ class Detecting:
         if changes:
             events = self._folder.alerts.apply(changes, self.offset, at_us=self._clock.now_us())
             self._hub.publish(events)
+        self.counts_stale = False
 
     # running journeys again
 

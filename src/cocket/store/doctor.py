@@ -14,6 +14,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
+from cocket.core.clock import US, WallClock
 from cocket.core.errors import CocketError, DataDamaged
 from cocket.store import tables
 from cocket.store.database import Database
@@ -27,6 +28,7 @@ from cocket.store.snapshot import page_checksum
 
 __all__ = ["Finding", "check", "report", "verify"]
 
+_AHEAD_S: Final = 300
 _NAMED: Final = 5
 """Causes and devices that are named; of the others the number."""
 
@@ -103,6 +105,18 @@ def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:
             "damage",
             str(db.path),
             f"of the log entries {low} to {high}, {high - low + 1 - count} are missing",
+        )
+    with db.read() as connection:
+        newest = connection.execute(
+            sa.select(tables.entries.c.received_us).order_by(tables.entries.c.offset.desc()).limit(1)
+        ).scalar()
+    ahead_s = 0 if newest is None else (newest - WallClock().now_us()) // US
+    if ahead_s > _AHEAD_S:
+        yield Finding(
+            "warning",
+            str(db.path),
+            f"the newest entry was received {ahead_s} s in the future: this machine's clock is behind, or was ahead; "
+            "set it right before more comes in, for what devices say is judged by it",
         )
     if stored > booked:
         yield Finding(

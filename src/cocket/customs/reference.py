@@ -394,6 +394,7 @@ _BLANK: Final[dict[str, dict[str, Any]]] = {
                 "report_interval_s",
                 "authorised_cards",
                 "holder",
+                "holder_id",
                 "countries",
             )
         ),

@@ -272,6 +272,14 @@ class Movement(_Strict):
     report_interval_s: ReportInterval = None
     authorised_cards: Cards = None
     holder: Annotated[str | None, Field(max_length=512, description="holder of the transit procedure")] = None
+    holder_id: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=35,
+            description="their identification, EORI or TIN: by it they find what is theirs",
+        ),
+    ] = None
     countries: Annotated[
         list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] | None,
         Field(max_length=100, description="countries on the route, ISO 3166-1 alpha-2: whom the feed tells"),

@@ -248,6 +248,7 @@ class MovementAnswer(_Kept):
     report_interval_s: float | None
     authorised_cards: list[str] | None
     holder: str | None
+    holder_id: str | None
     countries: list[str] | None
     consignments: list[dict[str, Any]]
 

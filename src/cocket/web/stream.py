@@ -23,6 +23,8 @@ from cocket.core import tracing
 from cocket.engine.service import Service
 from cocket.store.alerts import AlertEvent
 from cocket.web import answers
+from cocket.web.rights.asker import Asker
+from cocket.web.rights.outside import public
 from cocket.web.routes.system import stats_of
 
 RING: Final = 4096
@@ -45,14 +47,24 @@ def event(name: str, data: Any, seq: int | None = None) -> bytes:
     return number + b"event: " + name.encode() + b"\ndata: " + _encode(data) + b"\n\n"
 
 
+Box = tuple[float, float, float, float]
+"""West, south, east, north."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a client wants to hear. ``after`` is its Last-Event-ID, None to begin now."""
 
     topics: frozenset[str]
     after: int | None
-    bbox: tuple[float, float, float, float] | None
+    bbox: Box | None
     zoom: float
+    asker: Asker | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether it is kept to what somebody may see who sees only a part."""
+        return self.asker is not None and self.asker.sight is not None
 
 
 class Streams:
@@ -147,6 +159,36 @@ class Streams:
             return b"", self.last
         return b"".join(event("alert", answers.alert(a), n) for n, a in found), found[-1].seq
 
+    async def alerts_seen(self, seq: int, asker: Asker) -> tuple[bytes, int]:
+        """The same for who sees a part: from the store, which leaves the rest out. The ring is everybody's and is not read."""
+        newest = self.last
+        if seq >= newest:
+            return b"", seq
+        found = await run_in_threadpool(self.service.folder.alerts.events_after, seq, 1000, asker.looking())
+        shown = [(n, answers.alert(a)) for n, a in found]
+        if asker.outside:
+            shown = [(n, public(a, asker.who.id)) for n, a in shown]
+        last = found[-1].seq if found else newest
+        return b"".join(event("alert", a, n) for n, a in shown), last if len(found) == 1000 else max(
+            last, newest
+        )
+
+    async def positions_seen(
+        self, asked: Asked, asker: Asker, before: list[Any] | None
+    ) -> tuple[bytes, list[Any]]:
+        """Where the movements are that somebody sees, all of them whenever one moved; nothing if none did."""
+        objects = await run_in_threadpool(_objects_seen, self.service, asker, asked.bbox)
+        if objects == before:
+            return b"", objects
+        data = {
+            "now": answers.moment(self.service.clock.now_us()),
+            "mode": "objects",
+            "total_in_view": len(objects),
+            "full": True,
+            "objects": objects,
+        }
+        return event("positions", data), objects
+
     async def stats(self) -> bytes:
         """The figures as an event, asked once for all clients within a period."""
         now = asyncio.get_running_loop().time()
@@ -224,15 +266,22 @@ class EventStream(Response):
             place = streams.last
             await say(event("reset", {"reason": f"{reason}; read GET /api/v1/alerts anew"}, place))
         revision = 0
+        seen: list[Any] | None = None
         due = spoke = loop.time()
         periodic = not asked.topics.isdisjoint({"positions", "stats"})
         while not streams.closing:
             chunk = b""
             if "alerts" in asked.topics:
-                chunk, place = await streams.alerts_after(place)
+                if asked.partial and asked.asker is not None:
+                    chunk, place = await streams.alerts_seen(place, asked.asker)
+                else:
+                    chunk, place = await streams.alerts_after(place)
             if periodic and loop.time() >= due:
                 due = max(due + PERIOD_S, loop.time())
-                if "positions" in asked.topics:
+                if "positions" in asked.topics and asked.partial and asked.asker is not None:
+                    moved, seen = await streams.positions_seen(asked, asked.asker, seen)
+                    chunk += moved
+                elif "positions" in asked.topics:
                     moved, revision = await streams.positions(asked, revision)
                     chunk += moved
                 if "stats" in asked.topics:
@@ -253,3 +302,35 @@ class EventStream(Response):
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+_COLOURS: Final = {"warn": "warn", "high": "high", "critical": "critical"}
+
+
+def _objects_seen(service: Service, asker: Asker, bbox: Box | None) -> list[Any]:
+    """As ``Live.objects`` has them: the last place of each device that is bound to a movement which somebody sees."""
+    sight = asker.looking()
+    assert sight is not None
+    mrns = sorted(service.folder.sights.all(sight.of("track")))
+    bindings = [b for found in service.folder.reference.bindings_of(mrns).values() for b in found]
+    worst = service.folder.alerts.open_of(sorted(asker.seen(mrns, "alert")))
+    brief = service.brief(list({b.device_id for b in bindings}))
+    objects = []
+    for b in bindings:
+        row = brief.get(b.device_id)
+        if row is None or row["lat_deg"] is None or not _within(row["lat_deg"], row["lon_deg"], bbox):
+            continue
+        if row["observed_us"] < b.from_us or (b.to_us is not None and row["observed_us"] >= b.to_us):
+            continue
+        colour = _COLOURS.get(worst.get(b.mrn, (0, ""))[1], "normal")
+        place = (row["lat_deg"], row["lon_deg"], row["course_deg"], row["speed_mps"])
+        objects.append((b.mrn, b.device_id, *place, colour, row["observed_us"] // 1000))
+    return objects
+
+
+def _within(lat: float, lon: float, bbox: Box | None) -> bool:
+    if bbox is None:
+        return True
+    west, south, east, north = bbox
+    across = west <= lon <= east if west <= east else lon >= west or lon <= east
+    return south <= lat <= north and across

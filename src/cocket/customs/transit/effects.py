@@ -34,6 +34,7 @@ from cocket.customs.transit.steps import Wanted
 from cocket.store.customs_documents import DocumentStore, Kept
 
 _ID: Final = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")
+_MOST_ID: Final = 35
 
 
 class Effects:
@@ -260,6 +261,9 @@ class Effects:
         holder = next((p for p in value.get("parties", ()) if p.get("role") == "holder"), None)
         if holder is not None:
             doc["holder"] = holder.get("name") or holder.get("id")
+            doc.pop("holder_id", None)
+            if holder.get("id") and len(holder["id"]) <= _MOST_ID:
+                doc["holder_id"] = holder["id"]
         countries = dict.fromkeys(
             [
                 *doc.get("countries", ()),

@@ -23,7 +23,8 @@ ACTIONS: Final[dict[str, str]] = {
     "document:read": "read customs documents",
     "movement:declare": "declare movements",
     "movement:delete": "delete movements",
-    "movement:read": "read movements, their events, ways and reports",
+    "movement:read": "read movements, their events and ways",
+    "report:read": "read clean-trip reports",
     "movement:act": "record events of movements at all; which ones, the following say",
     "movement:process": "accept, secure, control, release, refuse and cancel",
     "movement:seal": "seal, arm, disarm, reseal and unseal",
@@ -78,6 +79,8 @@ ACTIONS: Final[dict[str, str]] = {
     "rules:manage": "change the rules",
     "account:own": "look after one's own account; everybody who has signed in may, also without a role",
     "account:manage": "keep everybody's accounts",
+    "grant:read": "see what partner authorities were granted",
+    "grant:manage": "grant and revoke",
     "demo:tell": "tell the demo's story",
 }
 """By name, what somebody with it may do."""
@@ -85,6 +88,7 @@ ACTIONS: Final[dict[str, str]] = {
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "look:file": (
         "movement:read",
+        "report:read",
         "document:read",
         "evidence:read",
         "binding:read",
@@ -114,6 +118,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "quarantine:read",
         "stamp:read",
         "change:read",
+        "grant:read",
     ),
 }
 """Groups of actions that policies may name: to look at the customs file, at what goes on, and at everything."""

@@ -5,7 +5,7 @@ and which rows they see.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cocket.core.errors import Forbidden
@@ -56,6 +56,10 @@ class Asker:
         if said is None and self.signed and len(self.who.offices) == 1:
             return next(iter(self.who.offices))
         return said
+
+    def looking(self) -> Sight | None:
+        """What they see as of now: for what goes on for longer than a request."""
+        return None if self.sight is None else replace(self.sight, now_us=self.service.clock.now_us())
 
     def seen(self, mrns: Collection[str], part: str) -> set[str]:
         """Of which of these movements they see a part."""

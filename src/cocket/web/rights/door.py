@@ -64,7 +64,9 @@ class Guard:
             await refusal(scope, receive, send)
             return
         state["asker"] = asker
-        if asker.outside and right is not None and right.rows not in {"", "own"}:
+        if right is not None and (
+            (asker.outside and right.rows not in {"", "own"}) or (_nobody(who) and right.resource == "key")
+        ):
             send = _Publishing(send, asker)
         await self._app(scope, receive, send)
 

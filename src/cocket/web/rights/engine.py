@@ -71,6 +71,7 @@ class Policies:
             texts.append(checked(site))
         self._policies = cedarpy.PolicySet.from_str("\n".join(texts))
         self._known: dict[tuple[Any, ...], Decision] = {}
+        self._roles: dict[tuple[Wanted, int], tuple[str, ...]] = {}
 
     def decide(self, who: Principal, wanted: Wanted, now_us: int) -> Decision:
         """The decision at a moment of our clock; hours and weekdays are those of UTC."""
@@ -112,14 +113,19 @@ class Policies:
         )
         if forbidden:
             return Decision(False, forbidden)
-        others = [
-            role
-            for role in ROLES
-            if self._ask(
-                Principal(who.id, "person", frozenset({role}), holder="-", authority="-"), wanted, hour
-            ).allowed
-        ]
-        return Decision(False, (), tuple(others))
+        return Decision(False, (), self._permitted(wanted, hour))
+
+    def _permitted(self, wanted: Wanted, hour: int) -> tuple[str, ...]:
+        """The roles that would be permitted, each by itself: what a refusal tells."""
+        key = (wanted, hour)
+        found = self._roles.get(key)
+        if found is None:
+            probes = (Principal(r, "person", frozenset({r}), holder="-", authority="-") for r in ROLES)
+            found = tuple(who.id for who in probes if self._ask(who, wanted, hour).allowed)
+            if len(self._roles) >= _MOST:
+                self._roles.clear()
+            self._roles[key] = found
+        return found
 
     def _ask(self, who: Principal, wanted: Wanted, hour: int) -> cedarpy.AuthzResult:
         attributes: dict[str, Any] = {

@@ -6,9 +6,6 @@ from typing import Any, Final
 
 from cocket.web.rights.asker import Asker
 
-_NAMES: Final = frozenset(
-    {"by", "changed_by", "acknowledged_by", "approved_by", "issued_by", "revoked_by", "void_by", "used_by"}
-)
 _INNER: Final = frozenset({"risk", "authorised_cards", "triage", "cause", "threshold", "value", "peak"})
 """Fields that tell what the administration thinks, or when it becomes attentive."""
 _EMPTY: Final = frozenset({"history", "evidence"})
@@ -24,7 +21,7 @@ def public(value: Any, who: str) -> Any:
         return value
     out: dict[str, Any] = {}
     for name, inner in value.items():
-        if name in _NAMES and isinstance(inner, str):
+        if (name == "by" or name.endswith("_by")) and isinstance(inner, str):
             out[name] = inner if inner == who else OFFICER
         elif name in _INNER:
             out[name] = None

@@ -107,9 +107,9 @@ RIGHTS: Final[tuple[Right, ...]] = (
     _v1("GET", "/movements/{mrn}/evidence/{id}", "evidence:read", "evidence", personal=True, rows="movement"),
     _v1("GET", "/enquiries", "movement:read", "movement", personal=True),
     _v1("GET", "/kpis", "system:read", "system"),
-    _v1("GET", "/movements/{mrn}/clean-trip", "movement:read", "movement", personal=True, rows="movement"),
+    _v1("GET", "/movements/{mrn}/clean-trip", "report:read", "clean-trip", personal=True, rows="movement"),
     _v1(
-        "GET", "/movements/{mrn}/clean-trip.pdf", "movement:read", "movement", personal=True, rows="movement"
+        "GET", "/movements/{mrn}/clean-trip.pdf", "report:read", "clean-trip", personal=True, rows="movement"
     ),
     _v1("GET", "/movements/{mrn}/evidence-pack.zip", "evidence:export", "evidence", personal=True),
     _v1("GET", "/seals", "seal:read", "seal"),
@@ -177,7 +177,10 @@ RIGHTS: Final[tuple[Right, ...]] = (
     _v1("GET", "/audit", "audit:read", "audit", personal=True),
     _v1("GET", "/audit/head", "audit:read", "audit"),
     _v1("GET", "/retention", "retention:read", "retention"),
-    _v1("GET", "/stream", "stream:read", "stream", personal=True, rows="list"),
+    _v1("POST", "/grants", "grant:manage", "grant"),
+    _v1("GET", "/grants", "grant:read", "grant"),
+    _v1("DELETE", "/grants/{number}", "grant:manage", "grant"),
+    _v1("GET", "/stream", "stream:read", "alert", personal=True, rows="list"),
     _v1("GET", "/health", "", "system", public="load balancers and the sign-in page ask whether it is up"),
     _v1("GET", "/stats", "system:read", "system"),
     _v1("GET", "/metrics", "system:read", "system"),

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import Response
 
-from cocket.core.errors import Fault, Refused
-from cocket.web.asking import known_query
+from cocket.core.errors import Fault, Forbidden, Refused
+from cocket.web.asking import Asks, known_query
 from cocket.web.problems import declared
 from cocket.web.stream import Asked, EventStream, Streams
 
@@ -49,6 +49,7 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 )
 async def stream(
     request: Request,
+    asks: Asks,
     topics: Annotated[
         str, Query(pattern=_TOPICS_PATTERN, description="alerts, positions, stats, joined by commas")
     ] = "alerts",
@@ -72,5 +73,10 @@ async def stream(
     after = last_event_id
     if resume is not None and resume.isascii() and resume.isdigit() and len(resume) < 19:
         after = int(resume)
+    wanted = frozenset(topics.split(","))
+    if "stats" in wanted:
+        asks.may("system:read", "system")
+        if asks.sight is not None:
+            raise Forbidden("figures are of all movements; ask for alerts and positions")
     streams: Streams = request.app.state.streams
-    return EventStream(streams, Asked(frozenset(topics.split(",")), after, _box(bbox), zoom))
+    return EventStream(streams, Asked(wanted, after, _box(bbox), zoom, asks))

@@ -273,3 +273,42 @@ def test_french(house, open_desk):
     expect(page.get_by_text(re.compile("The rope of the seal on MSKU")).first).to_be_visible()
     page.reload()
     expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_what_is_wrong_with_cocket_itself_stands_in_the_head(house, open_desk):
+    alarms: list[dict[str, str]] = []
+    seen = (
+        "document.dispatchEvent(new Event('visibilitychange'))"  # it asks at once, not only every ten seconds
+    )
+
+    def health(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "alarms": alarms})
+
+    desk = open_desk(house.address, locale="fr-FR")
+    page = desk.page
+    page.route("**/api/v1/health", health)
+    page.reload()
+    expect(page.get_by_role("link", name="Mouvements")).to_be_visible()
+    expect(page.get_by_test_id("alarms")).to_have_count(0)
+    alarms.append(
+        {
+            "code": "disk-low",
+            "since": house.origin.isoformat(),
+            "detail": "12 MiB <b>of</b> 9,000 MiB are free",
+            "do": "Make room.",
+        }
+    )
+    mark = page.get_by_test_id("alarms")
+    page.evaluate(seen)
+    expect(mark).to_have_text("Le disque est presque plein")
+    mark.press("Enter")
+    dialog = page.get_by_role("dialog", name="Ce qui ne va pas dans Cocket même")
+    expect(dialog).to_contain_text("12 MiB <b>of</b> 9,000 MiB are free")
+    expect(dialog).to_contain_text("Libérez de la place")
+    alarms.clear()
+    page.evaluate(seen)
+    expect(dialog).to_contain_text("Tout est rentré dans l’ordre.")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(mark).to_have_count(0)

@@ -187,6 +187,7 @@ def test_what_was_sent_late_says_nothing_of_a_clock() -> None:
     assert clocks(*late) == (-1, 6)
     assert clocks(*reversed(late)) == (-1, 6)
     assert clocks() == (0.0, 0)
+    assert clocks(dict.fromkeys(names, -90_000.0)) == (0.0, 0)  # a replay of yesterday
 
 
 def test_lag_counts_from_the_oldest_that_waits() -> None:

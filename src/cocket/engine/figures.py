@@ -37,6 +37,8 @@ _TALKED_S: Final = 60.0
 _MOST_DEVICES: Final = 5_000
 _ROWS_SEEN: Final = 32
 _SKEW_S: Final = 600.0
+_LATE_S: Final = -3_600.0
+"""What is older on arrival than this was kept somewhere, or is a replay: it says nothing of a clock."""
 _MARK_S: Final = 0.1
 _QUALITIES: Final = (TIME_QUALITIES.index("device"), TIME_QUALITIES.index("ahead"))
 
@@ -181,12 +183,14 @@ class Figures:
         devices, quality = batch.texts("device_id"), batch.array("time_quality")
         if devices is None or quality is None or not batch.n:
             return
-        observed = batch.filled("observed_us")
+        observed, delayed = batch.filled("observed_us"), batch.filled("delayed")
         for i in np.unique(np.linspace(0, batch.n - 1, min(batch.n, _ROWS_SEEN)).astype(np.int64)).tolist():
             name = devices.row(i)
             if name is None or quality[i] not in _QUALITIES:
                 continue
             ahead = (int(observed[i]) - received_us) / US
+            if ahead < _LATE_S or delayed[i] == 1:
+                continue
             known = self._skew.pop(name, None)
             # what was sent late says nothing of a clock: a device's least delay counts
             if known is not None and now - known[1] < _SKEW_S and known[0] > ahead:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from cocket.core.alerts import SEVERITIES, AlertChange
 from cocket.store import alert_pages
 from cocket.store.tables import alerts
+from cocket.store.texts import kept
 
 _CHUNK: Final = 500
 _RANK: Final = {severity: rank for rank, severity in enumerate(SEVERITIES)}
@@ -67,13 +68,10 @@ def merge(connection: sa.Connection, changes: Sequence[AlertChange], seq: int, a
 
 
 def _value(value: Any) -> Any:
-    """As SQL takes and gives it back: no NumPy scalar, null for NaN, and no NUL in a text: PostgreSQL knows none.
-
-    What a device sent may hold one, and detection must not stand still over it.
-    """
+    """As SQL takes and gives it back: no NumPy scalar, null for NaN, and text without NUL: detection must not stand still over one."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, str):
-        return value.replace("\0", "\ufffd") if "\0" in value else value
+        return kept(value)
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

@@ -72,6 +72,15 @@ class Closed:
     causes: Counter[str] = field(default_factory=Counter)
 
 
+class Standing(NamedTuple):
+    """How far detection of one partition is: a row of ``detection``."""
+
+    offset: int
+    applied_version: int
+    snapshot_offset: int
+    snapshot_version: int
+
+
 class AlertStore:
     """The alerts in ``db`` (``cocket.sqlite``, or PostgreSQL), as detection of one ``partition`` of the log writes them.
 
@@ -89,20 +98,14 @@ class AlertStore:
         self._memory = threading.Lock()
         self._tally = threading.Lock()
         self._mine = detection.c.id == 1 + partition
-        self._state: sa.Row[Any] | None = None
+        self._row = sa.select(*(detection.c[name] for name in Standing._fields)).where(self._mine)
+        self._state: Standing | None = None
         self._counted: tuple[int, Counter[Group]] | None = None
         if self._standing() is None and not db.read_only:
             with db.write() as connection:
-                if connection.execute(detection.select().where(self._mine)).first() is None:
-                    connection.execute(
-                        detection.insert().values(
-                            id=1 + partition,
-                            offset=0,
-                            applied_version=0,
-                            snapshot_offset=0,
-                            snapshot_version=0,
-                        )
-                    )
+                if connection.execute(self._row).first() is None:
+                    first = Standing(0, 0, 0, 0)._asdict()
+                    connection.execute(detection.insert().values(id=1 + partition, **first))
         self._counts()
 
     def reload(self) -> None:
@@ -112,14 +115,15 @@ class AlertStore:
         with self._tally:
             self._counted = None
 
-    def _standing(self) -> sa.Row[Any] | None:
+    def _standing(self) -> Standing | None:
         """How far detection is; None before this partition's first write."""
         with self._memory:
             # where others may write it we remember it only while the fence keeps them out
             if self._state is not None and (self._fence is not None or not self._db.shared):
                 return self._state
             with self._db.read() as connection:
-                self._state = connection.execute(detection.select().where(self._mine)).first()
+                row = connection.execute(self._row).first()
+            self._state = None if row is None else Standing(*row)
             return self._state
 
     def _counts(self) -> tuple[int, Counter[Group]]:
@@ -161,7 +165,7 @@ class AlertStore:
             if self._counted is not None and self._counted[0] == seq - len(rows) and not self._db.shared:
                 self._counted = seq, alert_rows.regroup(self._counted[1], rows)
 
-    def _came_to(self, state: sa.Row[Any]) -> None:
+    def _came_to(self, state: Standing) -> None:
         with self._memory:
             self._state = state
 
@@ -197,7 +201,7 @@ class AlertStore:
             with self._detecting() as connection:
                 if self._fence is not None:
                     self._fence(connection)
-                state = connection.execute(detection.select().where(self._mine)).one()
+                state = Standing(*connection.execute(self._row).one())
                 if also is not None and (offset is None or offset > state.offset):
                     also(connection)
                 if pages is not None:
@@ -210,15 +214,15 @@ class AlertStore:
                     alert_rows.upsert(connection, rows)
                     seq += len(rows)
                     connection.execute(alert_numbers.update().values(last=seq))
-                new = {
-                    "offset": state.offset if offset is None else max(offset, state.offset),
-                    "applied_version": state.applied_version if applied_version is None else applied_version,
-                }
+                after = state
+                if offset is not None:
+                    after = after._replace(offset=max(offset, state.offset))
+                if applied_version is not None:
+                    after = after._replace(applied_version=applied_version)
                 if pages is not None:
-                    new["snapshot_offset"] = offset
-                    new["snapshot_version"] = new["applied_version"]
-                connection.execute(detection.update().where(self._mine).values(new))
-                after = connection.execute(detection.select().where(self._mine)).one()
+                    assert offset is not None
+                    after = after._replace(snapshot_offset=offset, snapshot_version=after.applied_version)
+                connection.execute(detection.update().where(self._mine).values(after._asdict()))
             self._came_to(after)
             self._booked(rows, seq)
         return [AlertEvent(row["seq"], alert_pages.plain(row)) for row, _ in rows]
@@ -252,7 +256,7 @@ class AlertStore:
     def load_snapshot(self) -> Snapshot:
         """The last snapshot, each page checked; ``SnapshotDamaged`` names a page that does not match."""
         with self._db.read() as connection:
-            state = connection.execute(detection.select().where(self._mine)).one()
+            state = Standing(*connection.execute(self._row).one())
             names = self._page_names(connection)
             pages = {}
             for i in range(0, len(names), _CHUNK):
@@ -272,10 +276,9 @@ class AlertStore:
                 if self._fence is not None:
                     self._fence(connection)
                 write_pages(connection, dict.fromkeys(self._page_names(connection)))
-                connection.execute(
-                    detection.update().where(self._mine).values(snapshot_offset=0, snapshot_version=0)
-                )
-                after = connection.execute(detection.select().where(self._mine)).one()
+                state = Standing(*connection.execute(self._row).one())
+                after = state._replace(snapshot_offset=0, snapshot_version=0)
+                connection.execute(detection.update().where(self._mine).values(after._asdict()))
             self._came_to(after)
 
     # people's side

@@ -16,6 +16,7 @@ from cocket.core.errors import NotFound
 from cocket.store.code_tables import code_uses, codes, scans
 from cocket.store.database import Database
 from cocket.store.sight import Sight
+from cocket.store.texts import kept
 
 Row = dict[str, Any]
 
@@ -111,7 +112,7 @@ class CodeStore:
 
     def add_scan(self, connection: sa.Connection, row: Mapping[str, Any]) -> int:
         """A scan; gives its id."""
-        return _inserted(connection.execute(scans.insert().values(row)))
+        return _inserted(connection.execute(scans.insert().values({**row, "text": kept(row["text"])})))
 
     def conclude(self, connection: sa.Connection, scan_id: int, **values: Any) -> None:
         """What came of a scan, in the transaction that added it."""

@@ -7,12 +7,16 @@ told by one kind of error, however it went.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import pg8000
 import sqlalchemy as sa
+from pg8000.converters import make_params
+from pg8000.dbapi import convert_paramstyle
 from sqlalchemy.dialects.postgresql.base import PGDDLCompiler, PGTypeCompiler
 from sqlalchemy.dialects.postgresql.pg8000 import PGCompiler_pg8000, PGDialect_pg8000
 
@@ -23,6 +27,11 @@ GONE: Final = ("57P01", "57P02", "57P05", "25P03", "25P04")
 
 _BARE: Final = sa.literal(0).type
 """The type of a number that is compared with no column: there is one of it."""
+_STALE: Final = ("0A000", "26000")
+"""A prepared statement that a migration overtook, or that the server does not know any more: begin anew."""
+_MOST_PREPARED: Final = 200
+_statements: WeakKeyDictionary[Any, OrderedDict[str, tuple[Any, ...]]] = WeakKeyDictionary()
+"""By connection, what is prepared there. A connection is used by one thread at a time."""
 
 
 def sqlstate(error: BaseException | None) -> str:
@@ -67,26 +76,31 @@ class Dialect(PGDialect_pg8000):
         """One statement; ``Refused`` for text that cannot be kept."""
         _check(parameters)
         with _network():
-            super().do_execute(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
+            if parameters:
+                _prepared(cursor, statement, [parameters])
+            else:
+                super().do_execute(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
 
     def do_executemany(
         self, cursor: Any, statement: str, parameters: Any, context: Any | None = None
     ) -> None:
         """One statement for many rows."""
+        del context
         for row in parameters:
             _check(row)
         with _network():
-            super().do_executemany(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
+            _prepared(cursor, statement, parameters)
 
     def do_commit(self, dbapi_connection: Any) -> None:
         """Commit; an error where the server rolled back instead, as it does after a statement that failed."""
         with _network():
-            super().do_commit(dbapi_connection)  # type: ignore[no-untyped-call]
+            dbapi_connection.execute_simple("COMMIT")
 
     def do_rollback(self, dbapi_connection: Any) -> None:
         """Undo."""
         with _network():
-            super().do_rollback(dbapi_connection)  # type: ignore[no-untyped-call]
+            if dbapi_connection._in_transaction:  # noqa: SLF001 - pg8000 has no other way to ask
+                dbapi_connection.execute_simple("ROLLBACK")
 
     def do_close(self, dbapi_connection: Any) -> None:
         """Let go of a session; of one that is gone already there is nothing to say."""
@@ -100,9 +114,40 @@ class Dialect(PGDialect_pg8000):
     def is_disconnect(self, e: Exception, connection: Any, cursor: Any) -> bool:
         """Whether the connection is gone, and with it what was not committed."""
         code = sqlstate(e)
-        if code in GONE or code.startswith("08"):
+        if code in GONE or code in _STALE or code.startswith("08"):
             return True
         return bool(super().is_disconnect(e, connection, cursor))  # type: ignore[no-untyped-call]
+
+
+def _prepared(cursor: Any, statement: str, rows: Sequence[Any]) -> None:
+    """Run a statement for each row of parameters, prepared once for each connection.
+
+    pg8000 parses, plans and describes a statement whenever it is run, in three round trips; this needs one.
+    """
+    connection = cursor._c  # noqa: SLF001 - what pg8000's own cursor does, with its statement kept
+    try:
+        known = _statements.setdefault(connection, OrderedDict())
+        found = known.get(statement)
+        if found is None:
+            if len(known) >= _MOST_PREPARED:
+                connection.close_prepared_statement(known.popitem(last=False)[1][0])
+            text, _ = convert_paramstyle("format", statement, rows[0])
+            found = known[statement] = (*connection.prepare_statement(text, ()), text)
+        else:
+            known.move_to_end(statement)
+        name, columns, adapters, text = found
+        count = 0
+        for row in rows:
+            values = make_params(connection.py_types, row)
+            done = connection.execute_named(name, values, columns, adapters, text)
+            count += max(done.row_count, 0)
+    except pg8000.exceptions.DatabaseError as error:
+        raise (pg8000.IntegrityError if sqlstate(error).startswith("23") else pg8000.ProgrammingError)(
+            *error.args
+        ) from error
+    done.row_count = count
+    cursor._context = done  # noqa: SLF001
+    cursor._row_iter = iter(done.rows or ())  # noqa: SLF001
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from cocket.core.errors import Malformed, NotFound
 from cocket.store.database import Database
 from cocket.store.tables import quarantine
+from cocket.store.texts import kept
 
 SET_ASIDE: Final = "detectors-failed"
 """The rule of rows that are stored and that the detectors fail on: they stand here besides, and count as observations."""
@@ -39,21 +40,16 @@ class Quarantined:
         """As a row of the table, held."""
         return {
             "received_us": self.received_us,
-            "source": _text(self.source),
+            "source": kept(self.source),
             "row": self.row,
-            "field": _text(self.field),
+            "field": kept(self.field),
             "rule": self.rule,
-            "detail": _text(self.detail),
+            "detail": kept(self.detail),
             "raw": self.raw,
             "protocol": self.protocol,
-            "device_id": _text(self.device_id),
+            "device_id": None if self.device_id is None else kept(self.device_id),
             "state": "held",
         }
-
-
-def _text(value: str | None) -> str | None:
-    """As PostgreSQL takes it, too: without NUL. ``raw`` has the bytes."""
-    return value if value is None or "\0" not in value else value.replace("\0", "\ufffd")
 
 
 class Quarantine:

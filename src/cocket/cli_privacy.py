@@ -1,4 +1,4 @@
-"""The commands for people's rights: audit, retention. They work beside a running server, and without one."""
+"""The commands for people's rights: audit, retention, person-export. They work beside a running server, and without one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cocket.core.errors import BadSetting, CocketError
 
 if TYPE_CHECKING:
     from cocket.core.principal import Principal
-    from cocket.store.audit import Found
+    from cocket.store.audit import Entry, Found
     from cocket.store.database import Database
 
 Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
@@ -23,6 +23,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add them to the one command."""
     _add_audit(commands)
     _add_retention(commands)
+    _add_person(commands)
 
 
 def _add_audit(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -95,6 +96,59 @@ def _retention(args: argparse.Namespace) -> int:
         folder.close()
     sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
     return 1 if wrong else 0
+
+
+def _add_person(commands: Commands[argparse.ArgumentParser]) -> None:
+    text = "all that is held on a person, as a ZIP: for machines, and to read"
+    command = commands.add_parser("person-export", help=text, description=text[0].upper() + text[1:] + ".")
+    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data folder")
+    command.add_argument("--settings", type=Path, metavar="FILE", help="settings file, TOML")
+    for kind in ("name", "plate", "phone", "eori", "email", "account"):
+        command.add_argument(f"--{kind}", action="append", default=[], metavar="TEXT", help="may repeat")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.zip")
+    command.set_defaults(run=_person_export)
+
+
+def _person_export(args: argparse.Namespace) -> int:
+    from cocket.core.clock import WallClock
+    from cocket.core.config import load
+    from cocket.core.person import KINDS, sought
+    from cocket.engine.person_export import collect, packed
+    from cocket.store.audit import Entry
+    from cocket.store.folder import DataFolder
+
+    settings, clock, who = load(args.settings), WallClock(), _operator()
+    whom = sought({kind: getattr(args, kind) for kind in KINDS})
+    folder = DataFolder.open(args.data, create=False, read_only=True, store_url=settings.store.url)
+    try:
+        found = collect(folder, whom)
+    finally:
+        folder.close()
+    now = clock.now_us()
+    about = Entry(
+        now, who.id, who.kind, tuple(who.roles), None, "person:export", "RUN", "person-export", whom.hashed(), None, 200, f"export-{now}"
+    )  # fmt: skip
+    _record(args.data, settings.store.url, about)
+    try:
+        args.output.write_bytes(packed(found, whom, now))
+    except OSError as error:
+        raise BadSetting(f"-o {args.output} cannot be written: {error.strerror}") from error
+    counts = {table: len(rows) for table, rows in found.items()}
+    sys.stdout.write(json.dumps({"file": str(args.output), "held": counts}, indent=2) + "\n")
+    return 0
+
+
+def _record(data: Path, store_url: str, entry: Entry) -> None:
+    """An entry beside a running server: the chain's head is read where it is written."""
+    from cocket.store import tables
+    from cocket.store.audit import AuditStore
+    from cocket.store.database import Database
+
+    db = Database(store_url or data / "cocket.sqlite", "main", tables.main_metadata)
+    try:
+        AuditStore(db).append([entry])
+    finally:
+        db.close()
 
 
 def _operator() -> Principal:

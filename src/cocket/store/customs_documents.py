@@ -153,6 +153,13 @@ class DocumentStore:
         """What was made of it."""
         return _read_body(self._blob(document_id, "read"))
 
+    def has_original(self, document_id: str) -> bool:
+        """Whether its bytes are still there: they are dropped when its term is over."""
+        size = sa.func.length(customs_documents.c.original)
+        with self._db.read() as connection:
+            found = connection.execute(sa.select(size).where(customs_documents.c.id == document_id)).scalar()
+        return bool(found)
+
     def original(self, document_id: str) -> bytes:
         """Its bytes as they came."""
         return self._blob(document_id, "original")

@@ -111,7 +111,7 @@ class DataFolder:
             self.history = History(path / "history", log_db, self.log, read_only=read_only)
             self.log.follow(self.history.remember)
             self.seen = Seen(self._stored_keys, budget_bytes=seen_bytes)
-            self.main_db = main_db
+            self.log_db, self.main_db = log_db, main_db
             stores = main_stores(main_db)
             self.reference = stores.reference
             self.alerts = stores.alerts

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cocket.core import logs
 from cocket.core.errors import CocketError
+from cocket.core.person import told_by_hash
 from cocket.core.principal import STRANGER, UNSIGNED, Principal
 from cocket.engine.service import Service
 from cocket.store.audit import Entry
@@ -38,7 +38,7 @@ _NAMES: Final = frozenset(
     {"mrn", "device_id", "equipment_id", "gate", "plate", "id", "kind", "holder", "code", "unit"}
 )
 """Query parameters that say what is asked for, not how much of it."""
-_TOLD_BY_HASH: Final = frozenset({"token", "plate", "name", "phone", "eori", "email", "text"})
+_TOLD_BY_HASH: Final = frozenset({"token", "plate", "name", "phone", "eori", "email", "account", "text"})
 """What must not stand in the audit in clear: a secret, or what names a person. Its SHA-256 does."""
 
 
@@ -50,11 +50,6 @@ def is_change(right: Right) -> bool:
 def is_personal_read(right: Right) -> bool:
     """Whether its answer tells of people."""
     return right.method in _READS and right.personal
-
-
-def told_by_hash(name: str, value: str) -> str:
-    """How a secret or a person's name stands in the audit: ``plate:`` and 16 digits of its SHA-256, for finding it again."""
-    return f"{name}:{sha256(value.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 class Audited:

@@ -72,6 +72,7 @@ ACTIONS: Final[dict[str, str]] = {
     "alert:read": "read alerts",
     "alert:triage": "act on alerts",
     "audit:read": "read the audit and its head",
+    "person:export": "take out all that is held on a person",
     "retention:read": "see how long what is kept, and the proofs of what was dropped",
     "stream:read": "follow alerts and positions as they come",
     "system:read": "see figures, metrics, doors and connections",

@@ -176,6 +176,7 @@ RIGHTS: Final[tuple[Right, ...]] = (
     _v1("PATCH", "/alerts/{alert_id}", "alert:triage", "alert", personal=True, rows="alert"),
     _v1("GET", "/audit", "audit:read", "audit", personal=True),
     _v1("GET", "/audit/head", "audit:read", "audit"),
+    _v1("GET", "/persons/export", "person:export", "person", personal=True),
     _v1("GET", "/retention", "retention:read", "retention"),
     _v1("POST", "/grants", "grant:manage", "grant"),
     _v1("GET", "/grants", "grant:read", "grant"),

@@ -87,12 +87,17 @@ STEP = st.one_of(
     st.tuples(st.just("merge"), st.just(0), st.just(0)),
     st.tuples(st.just("reopen"), st.just(0), st.just(0)),
     st.tuples(st.just("expire"), st.integers(0, 40), st.just(0)),
+    st.tuples(st.just("expire some"), st.integers(0, 40), st.just(0)),
 )
 SPAN = st.tuples(st.sampled_from([*NAMES, "nobody"]), st.integers(-40, 5), st.integers(0, 40))
 
 
 def spans_of(drawn, now_us):
     return [(d, now_us + a * DAY, now_us + (a + n) * DAY) for d, a, n in drawn]
+
+
+def is_unlocked(batch: Batch):
+    return batch.filled("locked") == 0
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -114,12 +119,15 @@ def test_whatever_happens_it_says_what_a_plain_list_says(new_history, engine, st
                 case.history.compact(EVER)
             elif what == "merge":
                 case.history.merge()
-            elif what == "expire":
+            elif what.startswith("expire"):
                 if engine == "folder":
                     case.history.compact(EVER)  # what the log still holds does not expire
-                before = len(case.given)
-                case.expire(case.clock.us - size * DAY)
-                assert case.history.expire(case.clock.us - size * DAY) == before - len(case.given)
+                chosen = None if what == "expire" else is_unlocked
+                before, limit = len(case.given), case.clock.us - size * DAY
+                case.expire(limit, chosen is None)
+                assert case.history.old(limit, chosen) == before - len(case.given)
+                assert case.history.expire(limit, chosen) == before - len(case.given)
+                assert case.history.old(limit, chosen) == 0
             else:
                 case.history = case.reopen()
         case.check()

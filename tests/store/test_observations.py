@@ -357,6 +357,35 @@ def test_a_long_reader_keeps_a_day_from_moving_but_nobody_waits_for_it(case, mak
     case.check()
 
 
+def test_what_is_chosen_leaves_tables_and_files(case, make_batch, monkeypatch):
+    """In a file, a table on its way to one, a day, and the rest."""
+    monkeypatch.setattr("cocket.store.observation_moves.SLAB_ROWS", 20)
+    monkeypatch.setattr("cocket.store.observation_moves._DELETED_AT_ONCE", 7)
+    case.take(make_batch(60, 1))
+    case.clock.us += 10 * DAY
+    case.history.compact()
+    for days in (0, 5, 30):
+        batch = make_batch(60, 2 + days)
+        batch.columns["observed_us"] += 10 * DAY - days * DAY
+        case.take(batch)
+        case.clock.us += 60_000_000
+    case.clock.us += 2 * DAY
+    with monkeypatch.context() as patch:
+        patch.setattr(Mover, "_move", lambda *_: 0)
+        case.clock.us += 2 * DAY
+        case.history.compact()
+    before = len(case.given)
+    limit = case.clock.us - 4 * DAY - 60_000_000
+    case.expire(limit, whole=False)
+    assert 0 < before - len(case.given) < before
+    assert case.history.old(limit, lambda b: b.filled("locked") == 0) == before - len(case.given)
+    assert case.history.expire(limit, lambda b: b.filled("locked") == 0) == before - len(case.given)
+    case.check()
+    case.history = case.reopen()
+    case.history.compact()
+    case.check()
+
+
 def test_too_much_for_sql_is_refused(case, make_batch, monkeypatch):
     monkeypatch.setattr("cocket.store.observations.SQL_ROWS", 40)
     case.take(make_batch(30, 1))

@@ -295,3 +295,16 @@ def _get_bits(data: Array, starts: Array, lengths: Array, null: np.uint64, out: 
         for k in range(8):
             word = (word << np.uint64(8)) | np.uint64(data[starts[i] + k])
         out[i] = word
+
+
+def read_fields(body: memoryview) -> Iterator[memoryview]:
+    """The only field of each row of a COPY of one column without nulls. Raises ``DataDamaged`` if it is no such body."""
+    at = len(HEADER)
+    while at + 2 <= len(body) and body[at : at + 2] != TRAILER:
+        count, length = struct.unpack_from(">hi", body, at)
+        if count != 1 or length < 0 or at + 6 + length > len(body):
+            break
+        yield body[at + 6 : at + 6 + length]
+        at += 6 + length
+    if body[at : at + 2] != TRAILER:
+        raise DataDamaged(f"PostgreSQL's answer to a COPY cannot be read at byte {at}")

@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Any, Final
 
+import numpy as np
 import pg8000
 import sqlalchemy as sa
 
 from cocket.core.batch import Array
-from cocket.store.copy_format import EXTRA, copied_columns, copy_body, read_rows, stored_text
+from cocket.store.copy_format import EXTRA, copied_columns, copy_body, read_fields, read_rows, stored_text
 from cocket.store.postgresql_dialect import sqlstate
 from cocket.store.rows import Rows
 from cocket.store.spans import Spans
 
 _UNDEFINED_TABLE: Final = "42P01"
+_FIELDS: Final = 64
+"""A field holds one gigabyte at most (PostgreSQL's limit): sixty million keys in each of so many."""
 
 
 class Gone(Exception):
@@ -26,13 +29,30 @@ class Gone(Exception):
 
 def copied(connection: sa.Connection, query: str, columns: Sequence[str]) -> Iterator[tuple[Rows, Array]]:
     """Rows, with the partition of each, of a query for ``named(columns)``. ``Gone`` if its table is."""
+    yield from read_rows(_copied_body(connection, query), columns)
+
+
+def _copied_body(connection: sa.Connection, query: str) -> memoryview:
     try:
-        body = copy_out(connection, query)
+        return copy_out(connection, query)
     except sa.exc.DBAPIError as error:
         if sqlstate(error.orig) == _UNDEFINED_TABLE:
             raise Gone from error
         raise
-    yield from read_rows(body, columns)
+
+
+def copied_keys(connection: sa.Connection, table: str, where: str) -> tuple[Array, Array]:
+    """Event times and keys of the rows of a table ``o``: sixteen bytes each, many in one field. ``Gone`` if its table is."""
+    body = _copied_body(
+        connection,
+        "SELECT string_agg(int8send(o.observed_us) || int8send(o.key), ''::bytea) "
+        f"FROM {table} o WHERE {where} GROUP BY o.key & {_FIELDS - 1}",
+    )
+    parts = [np.frombuffer(field, ">i8").reshape(-1, 2) for field in read_fields(body)]
+    whole = np.concatenate([np.empty((0, 2), np.int64), *parts])
+    return np.ascontiguousarray(whole[:, 0], np.int64), np.ascontiguousarray(whole[:, 1], np.int64).view(
+        np.uint64
+    )
 
 
 def named(columns: Sequence[str]) -> str:

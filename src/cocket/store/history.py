@@ -276,7 +276,7 @@ class History:
                     continue
                 young: Iterable[Rows] = ()
                 if chosen is not None or file.facts.newest_us >= before_us:
-                    young = (_kept(r, ~_old(r, before_us, chosen)) for r in slabs([file], FILE_ROWS))
+                    young = (kept(r, ~is_old(r, before_us, chosen)) for r in slabs([file], FILE_ROWS))
                 new = self._write(young, file.columns(), file.level)
                 self._replace(new, [file], None)
                 expired += file.facts.rows - (0 if new is None else new.facts.rows)
@@ -285,14 +285,14 @@ class History:
     def old(self, before_us: int, chosen: Callable[[Batch], Array] | None = None) -> int:
         """How many observations ``expire`` would forget."""
         return sum(
-            int(_old(rows, before_us, chosen).sum())
+            int(is_old(rows, before_us, chosen).sum())
             for file in self.files
             if file.facts.oldest_us < before_us
             for rows in slabs([file], FILE_ROWS)
         )
 
     def _holds(self, file: HistoryFile, before_us: int, chosen: Callable[[Batch], Array]) -> bool:
-        return any(_old(rows, before_us, chosen).any() for rows in slabs([file], FILE_ROWS))
+        return any(is_old(rows, before_us, chosen).any() for rows in slabs([file], FILE_ROWS))
 
     def _write(self, parts: Iterable[Rows], columns: Sequence[str], level: int) -> HistoryFile | None:
         """Write a file aside, fsync it, give it its name, fsync the folder. It does not count yet. None without rows."""
@@ -341,12 +341,13 @@ class History:
             self._sweep()
 
 
-def _old(rows: Rows, before_us: int, chosen: Callable[[Batch], Array] | None) -> Array:
+def is_old(rows: Rows, before_us: int, chosen: Callable[[Batch], Array] | None) -> Array:
+    """Which rows are older than ``before_us``, of those that ``chosen`` marks."""
     old = ages(rows.batch) < before_us
     return old if chosen is None or not old.any() else old & chosen(rows.batch)
 
 
-def _kept(rows: Rows, mask: Array) -> Rows:
+def kept(rows: Rows, mask: Array) -> Rows:
     """The rows that stay, and no text that only the others used: Parquet writes whole dictionaries."""
     stay = rows.take(mask)
     return Rows(only_used(stay.batch, always=True), stay.keys, stay.offsets)

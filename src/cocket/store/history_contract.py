@@ -6,8 +6,8 @@ Parquet on disk or in object storage behind. ``tests/store/test_history_contract
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import pyarrow as pa
 
@@ -21,6 +21,10 @@ Span: TypeAlias = "tuple[str, int, int]"
 
 Limit: TypeAlias = "int | Mapping[int, int] | None"
 """A log offset up to and with which rows are seen: of every partition, or by partition (others: all). None: no limit."""
+
+
+Chosen: TypeAlias = "Callable[[Batch], Array]"
+"""Marks rows of a batch (bool for each)."""
 
 
 class HistoryStore(Protocol):
@@ -80,6 +84,22 @@ class HistoryStore(Protocol):
         """Merge files of one size into one, where there are many; returns how many rows were rewritten."""
         ...
 
-    def expire(self, before_us: int) -> int:
-        """Forget every observation whose age (the later of event time and receipt) began before; returns how many."""
+    def expire(self, before_us: int, chosen: Chosen | None = None) -> int:
+        """Forget every observation whose age (the later of event time and receipt) began before, or those that ``chosen`` marks.
+
+        Returns how many. What only the log holds so far is kept.
+        """
         ...
+
+    def old(self, before_us: int, chosen: Chosen | None = None) -> int:
+        """How many observations ``expire`` would forget."""
+        ...
+
+
+if TYPE_CHECKING:
+    from cocket.store.history import History
+    from cocket.store.observations import PgHistory
+
+    def _promised(first: History, second: PgHistory) -> tuple[HistoryStore, HistoryStore]:
+        """Both have what is promised: mypy says so."""
+        return first, second

@@ -25,13 +25,15 @@ import sqlalchemy as sa
 
 from cocket.core.errors import CocketError, DataDamaged
 from cocket.core.schema import BY_NAME
-from cocket.store.copy_format import told_text
+from cocket.store.copy_format import stored_text, told_text
 from cocket.store.copying import ask_spans, copied, spans_sql
 from cocket.store.database import Database
+from cocket.store.history import is_old, kept
+from cocket.store.history_contract import Chosen
 from cocket.store.history_places import Place
-from cocket.store.observation_files import FileList, packed
+from cocket.store.observation_files import FileList, packed, unpacked
 from cocket.store.observation_tables import DAY_US, REST, observation_periods
-from cocket.store.parquet import FileWriter, HistoryFile, ages, slabs
+from cocket.store.parquet import FileWriter, HistoryFile, slabs
 from cocket.store.postgresql_dialect import sqlstate
 from cocket.store.rows import Rows, in_order, join
 from cocket.store.spans import Spans
@@ -49,6 +51,7 @@ _MAKER: Final = 0x636F636B_02
 """Advisory locks: of the one process that moves, and of the one transaction that makes days."""
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+_DELETED_AT_ONCE: Final = 5_000
 
 
 class _OvertakenError(Exception):
@@ -228,8 +231,10 @@ class Mover:
         found = connection.exec_driver_sql(f"SELECT device_id, count(*) FROM {name} GROUP BY device_id")
         return sorted((told_text(device), int(n)) for device, n in found)
 
-    def _slab(self, name: str, columns: Sequence[str], devices: Sequence[str]) -> Rows:
-        spans = Spans.of([(device, -(2**63), 2**63 - 1) for device in devices])
+    def _slab(
+        self, name: str, columns: Sequence[str], devices: Sequence[str], before_us: int = 2**63 - 1
+    ) -> Rows:
+        spans = Spans.of([(device, -(2**63), before_us) for device in devices])
         parts: list[Rows] = []
         with self._db.read() as connection:
             connection.exec_driver_sql("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
@@ -297,25 +302,93 @@ class Mover:
                     rows += sum(f.facts.rows for f in old)
             return rows
 
-    def expire(self, before_us: int) -> int:
-        """Forget what is older, in files and in tables."""
+    def expire(self, before_us: int, chosen: Chosen | None) -> int:
+        """Forget what is older, or of that what ``chosen`` marks, in files and in tables."""
         with self._alone() as free:
             if not free:
                 return 0
-            expired = 0
-            for file in self._all():
-                if file.facts.oldest_us >= before_us:
+            expired = sum(self._expire_file(f, before_us, chosen) for f in self._all())
+            for name in self._tables(before_us):
+                if chosen is None:
+                    expired += self._expire_table(name, before_us)
                     continue
-                new = None
-                if file.facts.newest_us >= before_us:
-                    with self._local([file]) as files:
-                        young = (r.take(ages(r.batch) >= before_us) for r in slabs(files, SLAB_ROWS))
-                        new = self._write(young, file.columns(), file.level)
-                if self._replace([file], new):
-                    expired += file.facts.rows - (0 if new is None else new.facts.rows)
-            for name in ["observations", *self._named("moving")]:
-                expired += self._expire_table(name, before_us)
+                for rows in self._old_rows(name, before_us, chosen):
+                    expired += self._delete(name, rows)
             return expired
+
+    def old(self, before_us: int, chosen: Chosen | None) -> int:
+        """How many observations ``expire`` would forget."""
+        found = 0
+        for file in self._all():
+            if file.facts.oldest_us < before_us:
+                with self._local([file]) as files:
+                    parts = slabs(files, SLAB_ROWS)
+                    found += sum(int(is_old(rows, before_us, chosen).sum()) for rows in parts)
+        for name in self._tables(before_us):
+            found += sum(rows.batch.n for rows in self._old_rows(name, before_us, chosen))
+        return found
+
+    def _expire_file(self, file: HistoryFile, before_us: int, chosen: Chosen | None) -> int:
+        if file.facts.oldest_us >= before_us:
+            return 0
+        new = None
+        with self._local([file]) as files:
+            if chosen is not None and not any(
+                is_old(rows, before_us, chosen).any() for rows in slabs(files, SLAB_ROWS)
+            ):
+                return 0
+            if chosen is not None or file.facts.newest_us >= before_us:
+                stay = (kept(r, ~is_old(r, before_us, chosen)) for r in slabs(files, SLAB_ROWS))
+                new = self._write(stay, file.columns(), file.level)
+        if not self._replace([file], new):
+            return 0
+        return file.facts.rows - (0 if new is None else new.facts.rows)
+
+    def _tables(self, before_us: int) -> list[str]:
+        """The tables that may hold observations of before, each by itself."""
+        periods = observation_periods.c
+        query = sa.select(periods.name).where(
+            periods.state.in_(("hot", "moving")),
+            sa.or_(periods.from_us.is_(None), periods.from_us < before_us),
+        )
+        with self._db.read() as connection:
+            return [REST, *connection.execute(query.order_by(periods.name)).scalars()]
+
+    def _old_rows(self, name: str, before_us: int, chosen: Chosen | None) -> Iterator[Rows]:
+        """The rows of a table that ``expire`` would forget, some at a time; partition and offset are ``packed``."""
+        with self._db.read() as connection:
+            devices = self._devices(connection, name)
+        for slab in _slabs_of(devices):
+            rows = self._slab(name, list(BY_NAME), slab, before_us)
+            if rows.batch.n:
+                yield rows.take(is_old(rows, before_us, chosen))
+
+    def _delete(self, name: str, rows: Rows) -> int:
+        gone = 0
+        partitions, offsets = unpacked(rows.offsets)
+        device = rows.batch.texts("device_id")
+        names = [] if device is None else [stored_text(text or "") for text in device.to_list()]
+        for start in range(0, rows.batch.n, _DELETED_AT_ONCE):
+            part = slice(start, start + _DELETED_AT_ONCE)
+            with self._writing() as connection:
+                deleted = connection.execute(
+                    sa.text(
+                        f"DELETE FROM {name} o USING unnest(CAST(:devices AS text[]), CAST(:times AS bigint[]), "
+                        "CAST(:partitions AS integer[]), CAST(:offsets AS bigint[]), CAST(:keys AS bigint[])) "
+                        "AS s(device, at, partition, at_offset, key) "
+                        'WHERE o.device_id = s.device COLLATE "C" AND o.observed_us = s.at AND o.key = s.key '
+                        'AND o.partition = s.partition AND o."offset" = s.at_offset'
+                    ),
+                    {
+                        "devices": names[part],
+                        "times": rows.batch.filled("observed_us")[part].tolist(),
+                        "partitions": partitions[part].tolist(),
+                        "offsets": offsets[part].tolist(),
+                        "keys": rows.keys[part].view(np.int64).tolist(),
+                    },
+                )
+                gone += deleted.rowcount
+        return gone
 
     def _expire_table(self, name: str, before_us: int) -> int:
         with self._writing() as connection:

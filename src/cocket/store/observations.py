@@ -30,10 +30,10 @@ from cocket.core.clock import Clock
 from cocket.core.errors import DataDamaged, TooLarge, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import BY_NAME
-from cocket.store.copying import Gone, ask_spans, copied, copy_in, named, spans_sql
+from cocket.store.copying import Gone, ask_spans, copied, copied_keys, copy_in, named, spans_sql
 from cocket.store.database import Database
 from cocket.store.history import from_file
-from cocket.store.history_contract import Limit, Span
+from cocket.store.history_contract import Chosen, Limit, Span
 from cocket.store.history_places import Address, Bucket, Folder, Place
 from cocket.store.log import Entry
 from cocket.store.observation_files import FileList, unpacked, within
@@ -292,10 +292,9 @@ class PgHistory:
             where = f"({where}) AND o.partition = {int(partition)}"
         with self._looking(low, high) as (connection, tables, files):
             for table in tables:
-                query = f'SELECT o.observed_us, o.partition, o."offset", o.key FROM {table} o WHERE {where}'
-                for rows, _ in copied(connection, query, ["observed_us"]):
-                    times.append(rows.batch.filled("observed_us"))
-                    keys.append(rows.keys)
+                observed, found = copied_keys(connection, table, where)
+                times.append(observed)
+                keys.append(found)
         for file in files:
             if file.has_hours(wanted.tolist()):
                 for observed, found in self._reading(
@@ -366,12 +365,16 @@ class PgHistory:
         """Merge eight files of one size into one, as often as there are eight; returns how many rows were rewritten."""
         return self._mover.merge()
 
-    def expire(self, before_us: int) -> int:
-        """Forget every observation whose age began before ``before_us``; returns how many.
+    def expire(self, before_us: int, chosen: Chosen | None = None) -> int:
+        """Forget every observation whose age began before ``before_us``, or those of them that ``chosen`` marks; returns how many.
 
         Age counts from the later of event time and receipt. An expired observation that is sent again counts as new.
         """
-        return self._mover.expire(before_us)
+        return self._mover.expire(before_us, chosen)
+
+    def old(self, before_us: int, chosen: Chosen | None = None) -> int:
+        """How many observations ``expire`` would forget."""
+        return self._mover.old(before_us, chosen)
 
     def strays(self) -> list[str]:
         """Files in the place that are not registered: left by a stop. They do not count, and nothing deletes them."""

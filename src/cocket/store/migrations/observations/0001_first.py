@@ -93,7 +93,9 @@ CREATE TABLE observations (
 def upgrade() -> None:
     op.execute(_OBSERVATIONS)
     op.execute("CREATE INDEX observations_device ON observations (device_id, observed_us)")
-    op.execute("CREATE INDEX observations_times ON observations USING brin (observed_us)")
+    op.execute(
+        "CREATE INDEX observations_times ON observations USING brin (observed_us) WITH (autosummarize = on)"
+    )
     op.execute("CREATE TABLE observations_rest PARTITION OF observations DEFAULT")
     op.execute("CREATE SEQUENCE observation_numbers")
     op.create_table(

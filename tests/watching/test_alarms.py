@@ -173,6 +173,7 @@ def clocks(*commits: dict[str, float]) -> tuple[float, int]:
         now_us = 1_790_000_000 * US
         batch = batch_of([{"device_id": d, "observed_us": now_us + int(s * US)} for d, s in ahead.items()])
         batch.columns["time_quality"] = np.zeros(batch.n, np.int8)
+        figures._looked_s = 0.0  # commits that follow at once are not all looked at
         figures.stored(offset, batch, now_us)
     return figures.skew()
 

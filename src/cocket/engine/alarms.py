@@ -277,4 +277,5 @@ class Alarms:
             "bad" if old else "good",
             f"of backups, {said}; at most {limit_h:g} h are wanted",
             "Run `cocket backup`, and see why the one that runs by itself did not.",
+            fall_s=0.0,
         )

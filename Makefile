@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench soak nightly ui docs clean lock help
+.PHONY: demo test lint bench soak nightly ui docs clean lock help audit sbom
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +32,12 @@ ui: .venv/.run ## build the control room into the package
 
 docs: .venv/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python docs/build.py
+
+audit: .venv/.dev ## ask the advisory services of PyPI and npm about known holes; says so if they cannot be reached
+	$(BIN)/python supply/audit.py
+
+sbom: .venv/.dev ## what Cocket is made of, as CycloneDX, into sbom/
+	$(BIN)/python supply/sbom.py
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra build --extra dev pyproject.toml -o requirements-dev.lock

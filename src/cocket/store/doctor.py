@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from cocket.core.clock import US, WallClock
 from cocket.core.errors import CocketError, DataDamaged
-from cocket.store import tables
+from cocket.store import at_rest, tables
 from cocket.store.database import Database
 from cocket.store.finding import Finding, report
 from cocket.store.history import registered
@@ -48,7 +48,7 @@ def _look(path: Path, *, deep: bool, store_url: str) -> Iterator[Finding]:
     if not log_path.exists():
         yield Finding("damage", str(path), "no data folder: it holds no log.sqlite")
         return
-    yield from _held(path)
+    yield from _held(path, deep=deep)
     log_db = main_db = None
     try:
         try:
@@ -72,13 +72,17 @@ def _look(path: Path, *, deep: bool, store_url: str) -> Iterator[Finding]:
                 db.close()
 
 
-def _held(path: Path) -> Iterator[Finding]:
+def _held(path: Path, *, deep: bool) -> Iterator[Finding]:
     lock = FileLock(path / "cocket.lock")
     try:
         lock.acquire(timeout=0)
-        lock.release()
     except Timeout:
         yield Finding("note", str(path), "a process has it open")
+        return
+    lock.release()
+    if deep:
+        yield from (Finding("damage", str(path), what) for what in at_rest.wrong(path))
+        yield from (Finding("warning", str(path), what) for what in at_rest.doubtful(path))
 
 
 def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from cocket.core.batch import Array
-from cocket.store import tables
+from cocket.store import at_rest, tables
 from cocket.store.access import AccessStore
 from cocket.store.alert_traces import AlertTraces
 from cocket.store.alerts import AlertStore
@@ -94,6 +94,7 @@ class DataFolder:
         self.path = path
         self._lock = lock
         self._opened: list[Database] = []
+        self._whole = False
         try:
             log_db = Database(
                 path / "log.sqlite",
@@ -130,6 +131,7 @@ class DataFolder:
         except BaseException:
             self.close()
             raise
+        self._whole = True
 
     @classmethod
     def open(
@@ -165,6 +167,11 @@ class DataFolder:
             raise FolderRefused(
                 f"another process has the data folder {path} open; stop it first, or choose another place by --data"
             ) from error
+        try:
+            at_rest.take_up(path)
+        except BaseException:
+            lock.release()
+            raise
         return cls(path, lock, seen_bytes=seen_bytes, store_url=store_url)
 
     def _stored_keys(self, hours: Sequence[int]) -> tuple[Array, Array]:
@@ -181,4 +188,6 @@ class DataFolder:
         for db in self._opened:
             db.close()
         if self._lock is not None:
+            if self._whole:
+                at_rest.leave(self.path)
             self._lock.release()

@@ -14,6 +14,7 @@ from cocket.customs.machines.movement import MOVEMENT
 from cocket.customs.machines.seal import SEAL
 from cocket.customs.machines.table import STAY, Machine
 from cocket.decoders import protocols
+from cocket.web.rights.page import rights_page
 
 HERE = Path(__file__).resolve().parent
 
@@ -183,6 +184,7 @@ PAGES = {
     "settings.md": settings_page,
     "devices/README.md": devices_page,
     "customs/machines.md": machines_page,
+    "rights.md": rights_page,
 }
 
 if __name__ == "__main__":

@@ -275,7 +275,7 @@ def test_the_policies_are_one_readable_file() -> None:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
-    settings = overridden(Settings(), gateway={"two_persons": ["unlock"]})
+    settings = overridden(Settings(), gateway={"two_persons": ["unlock"]}, customs={"waiver_persons": 2})
     with saying_who(tmp_path_factory.mktemp("guarded") / "folder", settings, demo=True) as door:
         yield door
 
@@ -600,6 +600,32 @@ def test_an_unlocking_takes_two_persons(guarded) -> None:
         assert sorted(answers) == [200] + [409] * 7, "one of them, once"
         done = first.get(f"/commands/{asked['id']}").json()
         assert done["approved_by"] == names[answers.index(200)]
+
+
+def test_a_waiver_of_two_is_not_one_persons_twice(guarded) -> None:
+    waive = {"event": "waive-seal", "reason": "no seal fits"}
+    with (
+        as_(guarded, person("chief", "owner")) as owner,
+        as_(guarded, person("Amina", "supervisor")) as amina,
+    ):
+        mrn = _transit(owner, guarded)
+        doc = {"departure_office": "NL000432", "destination_office": "DE003302", "risk": "high"}
+        assert owner.put(f"/movements/{mrn}", json=doc).status_code == 200
+        events = f"/movements/{mrn}/events"
+        steps = [{"event": e, **more} for e, more, _, _ in STEPS[:5]]
+        assert owner.post(events, json=steps).status_code == 201
+        assert amina.post(events, json=waive).status_code == 201
+        assert amina.post(events, json=waive | {"by": "boris"}, params={"by": "boris"}).status_code == 201
+        with as_(guarded, person(" AMINA", "supervisor")) as spelt:
+            assert spelt.post(events, json=waive).status_code == 201
+        refused = guarded.is_problem(owner.post(events, json={"event": "depart"}), 409)
+        assert "of two persons" in refused["detail"]
+        for kind in ("token", "authority"):
+            with as_(guarded, Principal("token:x", kind, frozenset({"supervisor"}))) as program:
+                guarded.is_problem(program.post(events, json=waive), 403)
+        with as_(guarded, person("boris", "supervisor")) as boris:
+            assert boris.post(events, json=waive).status_code == 201
+        assert owner.post(events, json={"event": "depart"}).status_code == 201
 
 
 def test_what_opens_a_lock_is_shown_to_nobody(guarded) -> None:

@@ -229,6 +229,12 @@ class Customs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     max_evidence_bytes: Annotated[Positive, Meta(description="largest photo or paper taken, bytes")] = (
         10 * 1024 * 1024
     )
+    waiver_persons: Annotated[
+        Literal[1, 2],
+        Meta(
+            description="persons who must answer for a departure without an armed seal (waive-seal), each by themselves"
+        ),
+    ] = 1
 
 
 class Codes(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

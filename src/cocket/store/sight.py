@@ -42,7 +42,9 @@ class Sight:
         if self.holder is not None:
             terms.append(documents.c.holder == self.holder)
         if self.unit is not None:
-            sent = sa.select(unit_dispatches.c.mrn).where(unit_dispatches.c.unit_id == self.unit)
+            sent = sa.select(unit_dispatches.c.mrn).where(
+                sa.func.lower(unit_dispatches.c.unit_id) == self.unit.lower()
+            )
             terms.append(documents.c.id.in_(sent))
         if self.authority is not None:
             terms.append(granted(self.authority, self.part, self.now_us))
@@ -55,7 +57,7 @@ class Sight:
             named = sa.cast(unit_dispatches.c.alerts, sa.Text)
             terms.append(
                 sa.exists().where(
-                    unit_dispatches.c.unit_id == self.unit,
+                    sa.func.lower(unit_dispatches.c.unit_id) == self.unit.lower(),
                     unit_dispatches.c.mrn == alerts.c.mrn,
                     named.contains(sa.literal('"') + alerts.c.id + sa.literal('"')),
                 )

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from cocket.core.clock import Clock, parse_rfc3339, rfc3339
 from cocket.core.config import Customs
 from cocket.core.errors import Conflict, Fault, Refused
+from cocket.core.principal import same_person
 from cocket.customs.transit.guarantees import GuaranteeDesk
 from cocket.customs.transit.seals import E_SEAL, Fitted, SealDesk
 from cocket.store.file_events import CLEAN_TRIP, FileBook
@@ -187,12 +188,16 @@ class Steps:
     def _depart(self, connection: sa.Connection, mrn: str, stored: Stored, wanted: Wanted) -> dict[str, Any]:
         on = self._seals.on(connection, mrn)
         armed = any(s.state == "armed" for s in on)
-        waived = any(e.event == "waive-seal" for e in self._book.events(connection, "movement", mrn))
+        waivers = [e.by for e in self._book.events(connection, "movement", mrn) if e.event == "waive-seal"]
+        waived = bool(waivers)
+        if self._settings.waiver_persons > 1:
+            waived = any(not same_person(one, waivers[0]) for one in waivers)
         sensitive = self.sensitive(stored.doc)
         if sensitive and not armed and not waived and not wanted.implied:
             detail = (
                 f"movement {mrn} is sensitive (risk {stored.doc.get('risk')!r}, goods {stored.doc.get('goods')!r}) and has no "
                 "armed seal: arm one, or record a waiver (waive-seal) with who answers for it"
+                + (", of two persons" if self._settings.waiver_persons > 1 else "")
             )
             raise Conflict(detail, [Fault("/event", NO_ARMED_SEAL, detail)])
         self._set(connection, mrn, stored, wanted, departed_at=rfc3339(wanted.at_us))

@@ -6,6 +6,7 @@ import random
 from contextlib import contextmanager
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -258,3 +259,80 @@ def test_events_resume_after_any_number_and_tell_each_alert_as_it_stands(folder,
     assert [(e.seq, e.alert["count"]) for e in folder.alerts.events_after(2)] == [(3, 2)]
     assert folder.alerts.events_after(3) == []
     assert (folder.alerts.first_event_seq(), folder.alerts.last_event_seq()) == (0, 3)
+
+
+def test_partitions_number_their_alerts_in_one_row_and_keep_their_snapshots_apart(folder, change):
+    zero, three = folder.alerts, AlertStore(folder.alerts._db, 3)
+    zero.apply([change("a")], 5, at_us=0, pages={"meta": b"zero", "p": b"0"}, applied_version=1)
+    three.apply([change("b")], 2, at_us=0, pages={"meta": b"three"}, applied_version=9)
+    zero.apply([change("a", count=2)], 6, at_us=0)
+    assert [(e.seq, e.alert["id"]) for e in three.events_after(0)] == [(2, "b"), (3, "a")]
+    assert (zero.offset(), zero.applied_version(), zero.snapshot_offset()) == (6, 1, 5)
+    assert (three.offset(), three.applied_version(), three.snapshot_offset()) == (2, 9, 2)
+    assert zero.load_snapshot().pages == {"meta": b"zero", "p": b"0"}
+    assert three.load_snapshot().pages == {"meta": b"three"}
+    with folder.alerts._db.read() as connection:
+        names = connection.execute(sa.select(tables.snapshot_pages.c.name)).scalars()
+        assert set(names) == {"meta", "p", "p3/meta"}
+    zero.forget_snapshot()
+    assert (zero.load_snapshot().pages, three.load_snapshot().pages) == ({}, {"meta": b"three"})
+    assert AlertStore(folder.alerts._db, 3).snapshot_offset() == 2
+
+
+def test_who_is_fenced_off_writes_nothing(folder, change):
+    class Fenced(Exception):
+        pass
+
+    order: list[str] = []
+    open_fence = [True]
+
+    def fence(connection: sa.Connection) -> None:
+        order.append("fence")
+        if not open_fence[0]:
+            raise Fenced
+
+    store = AlertStore(folder.alerts._db, 1, fence)
+    store.apply([change("a")], 1, at_us=0, pages={"p": b"1"}, also=lambda _: order.append("also"))
+    assert order == ["fence", "also"]
+    open_fence[0] = False
+    for write in (
+        lambda: store.apply([change("b")], 2, at_us=0, also=lambda _: order.append("never")),
+        lambda: store.apply([], 2, at_us=0, pages={"p": b"2"}),
+        store.forget_snapshot,
+    ):
+        with pytest.raises(Fenced):
+            write()
+    assert "never" not in order
+    assert store.get("b") is None
+    assert (store.offset(), store.load_snapshot().pages, store.last_event_seq()) == (1, {"p": b"1"}, 1)
+
+
+def test_what_is_written_with_the_alerts_is_written_once_and_only_with_them(folder, change):
+    store = folder.alerts
+
+    def also(name: str):
+        def write(connection: sa.Connection) -> None:
+            body = {"name": f"also/{name}", "checksum": b"", "body": b""}
+            connection.execute(tables.snapshot_pages.insert(), body)
+
+        return write
+
+    def written() -> list[str]:
+        with store._db.read() as connection:
+            return sorted(connection.execute(sa.select(tables.snapshot_pages.c.name)).scalars())
+
+    store.apply([change("a")], 4, at_us=0, also=also("4"))
+    with pytest.raises(Exception, match=r"(?i)not.null"):
+        store.apply([change("b", says=None)], 5, at_us=0, also=also("5"))
+    assert written() == ["also/4"]
+    for offset in (3, 4):  # read again after a crash
+        store.apply([change("a")], offset, at_us=0, also=also("again"))
+    store.apply([], None, at_us=0, also=also("none"))
+    store.apply([], 6, at_us=0, also=also("6"))
+    assert written() == ["also/4", "also/6", "also/none"]
+
+
+def test_a_device_that_sends_nul_stops_nothing(folder, change):
+    (event,) = folder.alerts.apply([change("a", says="a\0b", subject="\0")], 1, at_us=0)
+    assert (event.alert["says"], event.alert["subject"]) == ("a\u2400b", "\u2400")
+    assert folder.alerts.apply([change("a", says="a\0b", subject="\0")], 2, at_us=0) == []

@@ -65,6 +65,7 @@ class Postgresql:
 
     def __init__(self, url: str, branch: str, *, read_only: bool) -> None:
         self._url = _parsed(url)
+        self._encryption = False if "host" in self._url.query else _encryption(dict(self._url.query))
         self._branch = branch
         self._read_only = read_only
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -110,8 +111,8 @@ class Postgresql:
 
     def _connect(self) -> Any:
         """A new session. The password comes from the address, or else from PGPASSWORD."""
-        url, query = self._url, self._url.query
-        folder = query.get("host")
+        url = self._url
+        folder = url.query.get("host")
         port = url.port or 5432
         try:
             if folder:
@@ -128,13 +129,16 @@ class Postgresql:
                 url.username or "cocket",
                 host=url.host or "localhost",
                 database=url.database,
-                password=url.password or os.environ.get("PGPASSWORD"),
-                ssl_context=False if folder else _encryption(dict(query)),
+                password=url.password or os.environ.get("PGPASSWORD", ""),
+                ssl_context=self._encryption,
                 application_name="cocket",
                 sock=raw,
             )
             connection.autocommit = True  # transactions begin where we say so
             connection.execute_simple(_SESSION)
+        except ssl.SSLError as error:
+            raw.close()
+            raise pg8000.InterfaceError(f"TLS: {error}") from error
         except (OSError, ValueError) as error:
             raw.close()
             raise pg8000.InterfaceError(f"network error: {error}") from error
@@ -243,6 +247,8 @@ class Postgresql:
         text = str(said.get("M", "") if isinstance(said, dict) else said)[:_MOST_SAID]
         if not code and isinstance(error.orig, pg8000.InterfaceError) and "network error" in text:
             return self._away(text.removeprefix("network error").lstrip(": ") or "it hung up")
+        if not code and any(word in text for word in ("TLS", "SSL", "Authentication")):
+            return BadSetting(f"store.url: {self.place}: {text}; see what its sslmode and sslrootcert say")
         if code in postgresql_dialect.GONE or code[:2] == "08" or code in {"57P03", "53300", "53200"}:
             return self._away(text)
         if code == "53100":
@@ -337,7 +343,12 @@ def _encryption(query: dict[str, Any]) -> ssl.SSLContext | bool | None:
     if mode in {"disable", "prefer", "require"}:
         return {"disable": False, "prefer": None, "require": True}[mode]
     if mode == "verify-full":
-        return ssl.create_default_context(cafile=query.get("sslrootcert"))
+        try:
+            return ssl.create_default_context(cafile=query.get("sslrootcert"))
+        except OSError as error:
+            raise BadSetting(
+                f"store.url: sslrootcert {query.get('sslrootcert')} holds no certificates ({error})"
+            ) from error
     raise BadSetting(f"store.url: sslmode is disable, prefer, require or verify-full, not {mode!r}")
 
 

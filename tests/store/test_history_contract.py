@@ -265,6 +265,7 @@ def test_a_stop_at_any_step_loses_and_doubles_nothing(new_history, engine, step,
         assert registered | set(case.history.strays()) == set(case.history.place.names())
         assert not registered & set(case.history.strays())
         assert list(case.history.folder.glob("*.tmp")) == []
+        assert [f.level for f in case.history.findings(deep=True)] == ["note"] * len(case.history.strays())
         with case.history._db.read() as connection:
             left = connection.exec_driver_sql("SELECT state FROM observation_periods").scalars().all()
         assert set(left) == {"hot"}

@@ -436,11 +436,15 @@ def test_a_damaged_a_torn_and_a_lost_object_are_named(stored, make_batch):
             stored.history.sql("select 1 from observations")
         with pytest.raises(DataDamaged, match=name):
             stored.history.expire(T0 + DAY // 24)
+        [found] = stored.history.findings(deep=True)
+        assert (found.level, found.where.rsplit("/", 1)[1]) == ("damage", name)
+        assert "400 observations" in found.what
         refused += 1
     with fs.open_output_stream(key) as sink:
         sink.write(whole)
     stored.history = stored.reopen()
     stored.check()
+    assert list(stored.history.findings(deep=True)) == []
     assert refused >= 11
 
 
@@ -520,6 +524,8 @@ def test_files_stay_where_they_were_put_when_the_setting_changes(stored, make_ba
         stored.check()
         assert moved.strays() == []
     assert len({f.where.rsplit("/", 1)[0] for f in moved.files}) == 3
+    assert list(moved.findings(deep=True)) == []
+    assert moved.merge() == 0
 
 
 def test_addresses():

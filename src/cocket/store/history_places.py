@@ -55,6 +55,10 @@ class Place(Protocol):
         """What lies there, registered or not."""
         ...
 
+    def size(self, name: str) -> int | None:
+        """How many bytes a file has; None if it is not there."""
+        ...
+
 
 class Folder:
     """Files in a folder of a local disk, or of one that all processes share."""
@@ -82,6 +86,11 @@ class Folder:
     def remove(self, name: str) -> None:
         """Delete a file."""
         (self.path / name).unlink(missing_ok=True)
+
+    def size(self, name: str) -> int | None:
+        """A file's bytes."""
+        path = self.path / name
+        return path.stat().st_size if path.exists() else None
 
     def names(self) -> list[str]:
         """The Parquet files in the folder."""
@@ -226,6 +235,14 @@ class Bucket:
             return
         except OSError as error:
             raise self._unreachable(error) from error
+
+    def size(self, name: str) -> int | None:
+        """An object's bytes."""
+        try:
+            info = self._fs.get_file_info(self._key(name))
+        except OSError as error:
+            raise self._unreachable(error) from error
+        return None if info.type == self._none else int(info.size)
 
     def names(self) -> list[str]:
         """The Parquet objects under the prefix."""

@@ -17,6 +17,7 @@ two writers of one partition queue, and an entry that is there already is left o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
@@ -32,6 +33,7 @@ from cocket.core.keys import observation_keys
 from cocket.core.schema import BY_NAME
 from cocket.store.copying import Gone, ask_spans, copied, copied_keys, copy_in, named, spans_sql
 from cocket.store.database import Database
+from cocket.store.finding import Finding
 from cocket.store.history import from_file
 from cocket.store.history_contract import Chosen, Limit, Span
 from cocket.store.history_places import Address, Bucket, Folder, Place
@@ -47,6 +49,7 @@ SQL_ROWS: Final = 5_000_000
 """Most rows that one ``sql`` reads into memory."""
 
 _TRIES: Final = 6
+_FETCHES: Final = 8
 _EVER: Final = 2**63 - 1
 T = TypeVar("T")
 
@@ -252,12 +255,11 @@ class PgHistory:
                     bare = Rows(Batch(rows.batch.n, rest), rows.keys, rows.offsets)
                     keep = within(limit, partitions, rows.offsets)
                     parts.append((bare, codes) if keep.all() else (bare.take(keep), codes[keep]))
-        for file in files:
-            for rows, codes in self._reading(file, lambda f: _of_spans(f, spans, cold)):
-                partitions, offsets = unpacked(rows.offsets)
-                keep = within(limit, partitions, offsets)
-                clean = Rows(rows.batch, rows.keys, offsets)
-                parts.append((clean, codes) if keep.all() else (clean.take(keep), codes[keep]))
+        for rows, codes in self._from_files(files, lambda f: _of_spans(f, spans, cold)):
+            partitions, offsets = unpacked(rows.offsets)
+            keep = within(limit, partitions, offsets)
+            clean = Rows(rows.batch, rows.keys, offsets)
+            parts.append((clean, codes) if keep.all() else (clean.take(keep), codes[keep]))
         return in_order(join_of_devices(parts, spans.names))
 
     def _reading(self, file: HistoryFile, read: Callable[[HistoryFile], Iterator[T]]) -> list[T]:
@@ -269,6 +271,18 @@ class PgHistory:
                 if self._files.counts(connection, file.file_id):
                     raise
             raise Gone from error
+
+    def _from_files(
+        self, files: Sequence[HistoryFile], read: Callable[[HistoryFile], Iterator[T]]
+    ) -> Iterator[T]:
+        """What ``read`` gives of each file, in order; several objects are fetched at once, for each takes its time to come."""
+        if sum(f.place != "" for f in files) < 2:
+            for file in files:
+                yield from self._reading(file, read)
+            return
+        with ThreadPoolExecutor(min(_FETCHES, len(files)), "cocket-history") as pool:
+            for found in pool.map(lambda file: self._reading(file, read), files):
+                yield from found
 
     def rows(self, wanted: Sequence[Span], *, columns: Sequence[str] | None = None) -> Batch:
         """As ``find``, the observations alone."""
@@ -295,13 +309,10 @@ class PgHistory:
                 observed, found = copied_keys(connection, table, where)
                 times.append(observed)
                 keys.append(found)
-        for file in files:
-            if file.has_hours(wanted.tolist()):
-                for observed, found in self._reading(
-                    file, lambda f: _of_hours(f, wanted, low, high, partition)
-                ):
-                    times.append(observed)
-                    keys.append(found)
+        files = [f for f in files if f.has_hours(wanted.tolist())]
+        for observed, found in self._from_files(files, lambda f: _of_hours(f, wanted, low, high, partition)):
+            times.append(observed)
+            keys.append(found)
         return np.concatenate(times), np.concatenate(keys)
 
     def sql(self, query: str, *, from_us: int | None = None, to_us: int | None = None) -> pa.Table:
@@ -378,9 +389,37 @@ class PgHistory:
 
     def strays(self) -> list[str]:
         """Files in the place that are not registered: left by a stop. They do not count, and nothing deletes them."""
+        there = self.place.names()  # before the list: what is registered meanwhile is no stray
         with self._db.read() as connection:
             known = {name for place, name in self._files.places(connection) if place == self.place.name}
-        return [name for name in self.place.names() if name not in known]
+        return [name for name in there if name not in known]
+
+    def findings(self, *, deep: bool) -> Iterator[Finding]:
+        """What is wrong with the files: missing, of another size, with ``deep`` every byte; and which do not count."""
+        for file in self.files:
+            place = self._place_of(file.place)
+            size = place.size(file.path.name)
+            wrong = None
+            if size != file.facts.size:
+                wrong = "is missing" if size is None else f"has {size} bytes, {file.facts.size} were written"
+            elif deep:
+                try:
+                    place.file(file.path.name, file.file_id, file.level, file.facts).check_all()
+                except DataDamaged as error:
+                    wrong = str(error)
+            if wrong is None:
+                continue
+            with self._db.read() as connection:
+                counts = self._files.counts(connection, file.file_id)
+            if counts:  # it may have been merged away while it was looked at
+                yield Finding("damage", file.where, f"{wrong}; {file.facts.rows} observations are in it")
+        for name in self.strays():
+            yield Finding(
+                "note",
+                f"{self.place.name or self.folder}/{name}",
+                "does not count (left by a stop while writing, or registered after the backup that the database is of)",
+                "delete it once you know that it was the first",
+            )
 
 
 def _received(entry: Entry) -> int:

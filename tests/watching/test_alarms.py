@@ -19,6 +19,7 @@ from cocket.cli import main
 from cocket.core.batch import Batch
 from cocket.core.clock import US, parse_rfc3339
 from cocket.core.config import Settings, overridden
+from cocket.engine import measures
 from cocket.engine.alarms import WINDOW_S, Look, Standing
 from cocket.engine.figures import Figures
 from cocket.observations.rules import batch_of
@@ -122,8 +123,6 @@ def test_a_growing_quarantine_a_silent_door_and_a_failing_detector(looked: Door,
 
 
 def test_a_damaged_history_and_a_full_disk(looked: Door, monkeypatch: Any) -> None:
-    from cocket.engine import measures
-
     looked.observe({"device_id": looked.name("D"), "observed_at": looked.at(-1)})
     looked.settled()
     looked.service.folder.history.compact(looked.service.folder.log.last_offset())
@@ -221,3 +220,12 @@ def test_the_age_of_the_last_backup(tmp_path: Path, capsys: Any) -> None:
         two_hours_ago = (tmp_path / "d" / "backed-up").stat().st_mtime - 7200
         os.utime(tmp_path / "d" / "backed-up", (two_hours_ago, two_hours_ago))
         assert "the last is 2 h old" in begun(door, "backup-old")["detail"]
+
+
+def test_what_is_wrong_is_not_told_to_strangers_where_people_sign_in(tmp_path: Path) -> None:
+    for door in serving(tmp_path / "d", overridden(Settings(), access={"sign_in": True})):
+        door.service.measures.disk = measures.Kept(lambda: (1, 9000 << 20), 0)
+        door.until(lambda alarms=door.service.alarms: bool(alarms.current))
+        health = door.http.get("/health").json()
+        assert (health["status"], health["alarms"]) == ("ok", [])
+        assert door.http.get("/metrics").status_code == 401

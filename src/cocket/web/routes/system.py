@@ -10,13 +10,14 @@ from starlette.responses import Response
 
 from cocket import __version__
 from cocket.core.clock import ReplayClock, parse_rfc3339
-from cocket.core.errors import Malformed, NotFound
+from cocket.core.errors import Forbidden, Malformed, NotFound
 from cocket.customs.shapes import Moment
 from cocket.engine.service import Service
 from cocket.web import answers, metrics, models
 from cocket.web.asking import Asked, By, known_query
 from cocket.web.bodies import JsonBody, json_content, parsed, validated
 from cocket.web.problems import declared
+from cocket.web.rights.asker import Asker
 
 router = APIRouter(tags=["system"], dependencies=[Depends(known_query)])
 demo_router = APIRouter(tags=["demo"], dependencies=[Depends(known_query)])
@@ -28,13 +29,15 @@ async def health(request: Request, service: Asked) -> Response:
 
     `degraded` with its reason means that observations are taken and kept, and that the detectors stand still or had to
     leave something out: journeys whose history is damaged, or observations on which they fail. `alarms` are what Cocket
-    finds wrong with itself: lag, a growing quarantine, silent sources, disk, clocks, damage.
+    finds wrong with itself: lag, a growing quarantine, silent sources, disk, clocks, damage. Where people sign in, they and
+    `detail` are for those who may see its figures (`system:read`).
     """
+    told = _may_see_figures(request.state.asker)
     tiles = service.settings.map.tiles or None
     return answers.Json(
         {
             "status": "ok" if service.failure is None else "degraded",
-            "detail": service.failure,
+            "detail": service.failure if told else None,
             "version": __version__,
             "now": answers.moment(service.clock.now_us()),
             "clock": {"kind": service.clock.kind, "speed": service.clock.speed},
@@ -43,10 +46,18 @@ async def health(request: Request, service: Asked) -> Response:
             "attribution": service.settings.map.attribution or None,
             "alarms": [
                 {"code": a.code, "since": answers.moment(a.since_us), "detail": a.detail, "do": a.do}
-                for a in service.alarms.current
+                for a in (service.alarms.current if told else ())
             ],
         }
     )
+
+
+def _may_see_figures(asker: Asker) -> bool:
+    try:
+        asker.may("system:read", "system")
+    except Forbidden:
+        return False
+    return True
 
 
 def stats_of(service: Service) -> dict[str, Any]:

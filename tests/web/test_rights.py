@@ -95,6 +95,7 @@ grant:read           -  x  -  -  -  -  -  -  -  -  x  x  x
 grant:manage         -  x  -  -  -  -  -  -  -  -  -  -  x
 demo:tell            -  -  -  -  -  -  -  x  -  -  -  -  x
 retention:read       -  -  -  -  -  -  -  -  -  -  x  x  x
+person:export        -  -  -  -  -  -  -  -  -  -  -  x  x
 account:own          x  x  x  x  x  x  x  x  x  x  x  x  x
 account:manage       -  -  -  -  -  -  -  -  -  -  -  -  x
 """

@@ -66,6 +66,14 @@ export function withQuery(path: string, query: Query): string {
   return text ? `${path}?${text}` : path;
 }
 
+let told: (status: number) => void = () => {};
+/** For whoever has to know that the server refused, and how. */
+export const onRefusal = (tell: (status: number) => void): void => {
+  told = tell;
+};
+/** Signing in fails by itself without ending anything. */
+const BEFORE_SIGN_IN = /^\/(sign-in|owner-link|account-link|me\/)/;
+
 const ANSWER_WITHIN_MS = 20_000;
 /** A file over a slow line takes longer to send than a question. */
 const SENT_WITHIN_MS = 180_000;
@@ -100,7 +108,7 @@ export interface Asked {
 export async function ask<T>(path: string, options: Asked = {}): Promise<{ status: number; body: T }> {
   const patience = AbortSignal.timeout(options.raw ? SENT_WITHIN_MS : ANSWER_WITHIN_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, patience]) : patience;
-  const headers: Record<string, string> = { accept: 'application/json' };
+  const headers: Record<string, string> = { accept: 'application/json', 'x-cocket': '1' };
   if (options.raw) headers['content-type'] = options.raw.type || 'application/octet-stream';
   else if (options.body !== undefined) headers['content-type'] = 'application/json';
   let response: Response;
@@ -115,7 +123,10 @@ export async function ask<T>(path: string, options: Asked = {}): Promise<{ statu
     if (options.signal?.aborted) throw error;
     throw new NoAnswer(error);
   }
-  if (!response.ok) throw await problemOf(response);
+  if (!response.ok) {
+    if (!BEFORE_SIGN_IN.test(path)) told(response.status);
+    throw await problemOf(response);
+  }
   if (response.status === 204) return { status: 204, body: undefined as T };
   try {
     return { status: response.status, body: (await response.json()) as T };

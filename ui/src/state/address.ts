@@ -17,6 +17,11 @@ export type Route =
   | { page: 'quarantine'; id: string | null; device: string | null }
   | { page: 'gateway' }
   | { page: 'about' }
+  | { page: 'account' }
+  | { page: 'accounts' }
+  | { page: 'sign-in'; refused: string | null }
+  | { page: 'owner' }
+  | { page: 'welcome' }
   | { page: 'lost'; path: string };
 
 export function parseRoute(path: string, search = ''): Route {
@@ -40,6 +45,13 @@ export function parseRoute(path: string, search = ''): Route {
     case 'scan':
     case 'check':
       return rest ? { page: 'lost', path } : { page: head };
+    case 'account':
+    case 'accounts':
+    case 'owner':
+    case 'welcome':
+      return rest ? { page: 'lost', path } : { page: head };
+    case 'sign-in':
+      return rest ? { page: 'lost', path } : { page: 'sign-in', refused: query.get('refused') };
     case 'trip':
       return rest ? { page: 'trip', token: rest } : { page: 'lost', path };
     case 'devices':
@@ -84,11 +96,15 @@ export const to = {
     (device ? `?device=${part(device)}` : ''),
   gateway: () => '/gateway',
   about: () => '/about',
+  account: () => '/account',
+  accounts: () => '/accounts',
+  signIn: () => '/sign-in',
 };
 
 /** Who a page is for. A visitor's page shows nothing of the control room, and asks nothing of its doors. */
-export type Audience = 'room' | 'gate' | 'visitor';
+export type Audience = 'room' | 'gate' | 'visitor' | 'entry';
 export function audienceOf(route: Route): Audience {
   if (route.page === 'check' || route.page === 'trip') return 'visitor';
+  if (route.page === 'sign-in' || route.page === 'owner' || route.page === 'welcome') return 'entry';
   return route.page === 'scan' ? 'gate' : 'room';
 }

@@ -1,3 +1,4 @@
+import { access } from './access';
 import { alerts } from './alerts';
 import { codes } from './codes';
 import { customs } from './customs';
@@ -30,6 +31,7 @@ export const en = {
   ...ledgers,
   ...codes,
   ...visitors,
+  ...access,
 } as const;
 
 export type MessageKey = keyof typeof en;

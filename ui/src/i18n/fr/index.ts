@@ -1,4 +1,5 @@
 import type { MessageKey } from '../en';
+import { access } from './access';
 import { alerts } from './alerts';
 import { codes } from './codes';
 import { customs } from './customs';
@@ -28,4 +29,5 @@ export const fr: Record<MessageKey, string> = {
   ...ledgers,
   ...codes,
   ...visitors,
+  ...access,
 };

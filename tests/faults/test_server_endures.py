@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,24 @@ class Endurance:
     def __init__(self, place: Path) -> None:
         self.history = History()
         self.sent = 0
+        self._lock = threading.Lock()
         self.faulty = Faulty(place, place / "data")
         settings = place / "settings.toml"
-        settings.write_text("[gateway]\nframe_s = 1.0\nidle_s = 600.0\n")
+        settings.write_text("[gateway]\nframe_s = 1.0\nidle_s = 600.0\n[ingest]\nqueue_rows = 5000\n")
         self.door = free_port()
+        self.mute = socket.create_server(
+            ("127.0.0.1", 0)
+        )  # a partner that takes the call and never says anything
+        (place / "in").mkdir()
+        self.place = place
         self.machine = Machine(
             place / "data",
-            doors=[f"tcp:{self.door}=jt701"],
+            doors=[
+                f"tcp:{self.door}=jt701",
+                f"connect:127.0.0.1:{self.mute.getsockname()[1]}=aivdm",
+                f"connect:127.0.0.1:{free_port()}=aivdm",
+                f"folder:{place / 'in'}=aivdm",
+            ],
             options=["--settings", str(settings)],
             env=self.faulty.env,
         ).start()
@@ -46,12 +59,13 @@ class Endurance:
 
     def send(self, n: int = 20) -> Any:
         """A body of new observations; its answer."""
-        rows = [("E1", START_US + (self.sent + i) * US) for i in range(n)]
+        with self._lock:
+            first, self.sent = self.sent, self.sent + n
+        rows = [("E1", START_US + (first + i) * US) for i in range(n)]
         body = b"\n".join(
             msgspec.json.encode({"device_id": d, "observed_at": rfc3339(t), "battery_pct": 50})
             for d, t in rows
         )
-        self.sent += n
         sent = self.history.send("http", rows)
         with self.machine.client() as client:
             answer = client.post("/observations", content=body, headers=NDJSON)
@@ -161,3 +175,36 @@ def test_streams_that_nobody_reads(endurance: Endurance) -> None:
     finally:
         for line in deaf:
             line.close()
+
+
+def test_more_than_it_can_take_is_turned_away(endurance: Endurance) -> None:
+    """Memory is bounded: a flood is answered 429 with Retry-After, and what was answered 200 is there."""
+    before = endurance.machine.rss_bytes
+    endurance.faulty.slow(300)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: endurance.send(2000), range(64)))
+    endurance.faulty.heal()
+    turned_away = [a for a in answers if a.status_code == 429]
+    assert turned_away
+    assert all(int(a.headers["retry-after"]) >= 1 for a in turned_away)
+    assert {a.status_code for a in answers} <= {200, 429}
+    assert endurance.machine.rss_bytes - before < 400 << 20
+    endurance.check()
+
+
+def test_partners_that_never_answer(endurance: Endurance) -> None:
+    """One takes our call and says nothing, one is not there, and a folder goes away and comes back: nothing else waits."""
+    assert endurance.send().status_code == 200
+    moved = (endurance.place / "in").rename(endurance.place / "away")
+    with endurance.machine.client() as client:
+
+        def events() -> dict[str, int]:
+            found: dict[str, int] = client.get("/gateway").raise_for_status().json()["events"]
+            return found
+
+        until(lambda: events().get("folder-failed"), "the folder is missed")
+        until(lambda: events().get("call-failed", 0) >= 2, "the partner is called again")
+        assert "door-stopped" not in events()
+        moved.rename(endurance.place / "in")
+        (endurance.place / "in" / "x.txt").write_bytes(b"!AIVDM,1,1,,A,14eG;o@034o8sd<L9i:a;WF>062D,0*7D\n")
+        until(lambda: events().get("file-done"), "the folder is read again")

@@ -54,8 +54,19 @@ def reads(gateway: Gateway, name: str) -> Protocol | Mapping:
 async def watch_folder(gateway: Gateway, folder: Path, kind: Protocol | Mapping) -> None:
     """Take files until cancelled."""
     sizes: dict[Path, tuple[int, int]] = {}
+    loop = asyncio.get_running_loop()
+    failing = False
     while True:
-        for path in _grown(folder, sizes):
+        try:  # not on the loop: a folder of another machine may take its time, and devices do not wait for it
+            ready = await loop.run_in_executor(None, _grown, folder, sizes)
+        except OSError as error:
+            if not failing:
+                log.warning("the folder %s cannot be read (%s); trying again", folder, error)
+                gateway.counts["folder-failed"] += 1
+            failing, ready = True, []
+        else:
+            failing = False
+        for path in ready:
             await _take(gateway, path, kind)
         await asyncio.sleep(_LOOK_S)
 
@@ -95,9 +106,10 @@ async def _take(gateway: Gateway, path: Path, kind: Protocol | Mapping) -> None:
 async def _frames(gateway: Gateway, path: Path, protocol: Protocol) -> None:
     speaker = Speaker(protocol, f"{protocol.name}@folder", Session(), Peer(), exclusive=False)
     stream = Stream(protocol)
+    loop = asyncio.get_running_loop()
     with path.open("rb") as source:
         while True:
-            block = source.read(_BLOCK)
+            block = await loop.run_in_executor(None, source.read, _BLOCK)
             pieces = stream.feed(block) if block else [*stream.feed(b"\n"), *stream.end()]
             for piece in pieces:
                 if piece.noise:

@@ -39,6 +39,8 @@ from cocket.sources.model import Mapping
 _SWEEP_S: Final = 1.0
 _MEND_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 60.0
+_CALL_S: Final = 20.0
+"""How long a partner that we call may take to answer the telephone."""
 
 log = logging.getLogger(__name__)
 
@@ -388,10 +390,13 @@ class Gateway:
         while True:
             connection = Connection(self, door, p)
             try:
-                await self._loop.create_connection(lambda made=connection: made, door.host, door.port)  # type: ignore[misc]
+                async with asyncio.timeout(_CALL_S):
+                    await self._loop.create_connection(lambda made=connection: made, door.host, door.port)  # type: ignore[misc]
             except OSError as error:
                 self.counts["call-failed"] += 1
-                log.warning("%s:%s cannot be reached (%s); trying again", door.host, door.port, error)
+                log.warning(
+                    "%s:%s cannot be reached (%s); trying again", door.host, door.port, error or "no answer"
+                )
             else:
                 pause = 1.0
                 await connection.closed.wait()

@@ -136,7 +136,7 @@ def test_a_flipped_bit_is_never_used(place):
     if copies == 3:
         for _ in range(8):  # whichever node answers
             assert sequences(log) == list(range(40))
-        assert log.damage() == []
+        assert all("one of the servers lacks" in what for what in log.damage())
         return
     with pytest.raises(DataDamaged, match=f"offset {offsets[1]}"):
         log.read(offsets[0])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.store.cut_network import Ways
-from tests.store.log_places import JetStreamPlace, numbered, refused, sequences
+from tests.store.log_places import JetStreamPlace, flip, numbered, refused, sequences
 
 from cocket.core.config import Log as LogSettings
 from cocket.core.errors import BadSetting, CocketError, DataDamaged, Unavailable
@@ -205,6 +205,42 @@ def test_a_leader_cut_off_from_the_others_acknowledges_nothing(place_on, tmp_pat
         for node in cluster.nodes:
             node.kill()
         ways.close()
+
+
+@pytest.mark.soak
+def test_a_copy_with_gaps_is_found_and_never_believed(place_on, tmp_path):
+    """The server makes its index anew over a damaged block, leaves out what it cannot read, and says nothing."""
+    cluster = NatsCluster(tmp_path / "three", 3)
+    cluster.start()
+    try:
+        place = place_on(cluster)
+        log = place.open()
+        for turn in range(20):
+            log.append(numbered(10 * turn), received_us=0)
+        node = next(node for node in cluster.nodes if node is not cluster.leader(place.stream))
+        node.stop()
+        node.start()
+        cluster.wait_ready()
+        for turn in range(20, 40):
+            log.append(numbered(10 * turn), received_us=0)
+        node.kill()
+        flip(place.blocks(cluster.nodes.index(node)), prepare(numbered(100)).blob.to_pybytes())
+        node.start()
+        cluster.wait_ready()
+        assert sequences(log) == list(range(400))
+        wait_for(lambda: log.damage() != [], "the copy with gaps is found")
+        assert "one of the servers lacks" in log.damage()[0]
+        for _ in range(6):  # whoever leads
+            log._connection.api(f"STREAM.LEADER.STEPDOWN.{place.stream}", {})
+            wait_for(lambda: cluster.leader(place.stream) is not None, "a new leader")
+            log = place.open()
+            assert sequences(log) == list(range(400))
+        wait_for(
+            lambda: place.open() is not None and cluster.leader(place.stream) is not node, "another leads"
+        )
+    finally:
+        for node in cluster.nodes:
+            node.kill()
 
 
 def test_without_most_of_its_nodes_nothing_is_acknowledged(place_on):
@@ -411,6 +447,27 @@ def test_a_stream_that_lost_what_was_acknowledged_is_named(place_on):
     log._connection.api(f"STREAM.CREATE.{log.stream}", configuration)
     with pytest.raises(DataDamaged, match="the servers lost some"):
         log.append(numbered(30), received_us=0)
+
+
+def test_one_copy_whose_index_is_made_anew_over_a_damaged_block(place_on, tmp_path):
+    """The server cuts the stream off there, without a word; what was booked tells."""
+    cluster = NatsCluster(tmp_path / "alone", 1)
+    cluster.start()
+    try:
+        place = place_on(cluster, timeout_s=1.0)
+        log = place.open()
+        for turn in range(4):
+            log.append(numbered(10 * turn), received_us=0)
+        log.close()
+        cluster.nodes[0].kill()
+        flip(place.blocks(0), prepare(numbered(10)).blob.to_pybytes())
+        for block in place.blocks(0):
+            block.with_name("index.db").unlink(missing_ok=True)
+        cluster.start()
+        with pytest.raises(DataDamaged, match=f"stream {place.stream}"):
+            place.open()
+    finally:
+        cluster.nodes[0].kill()
 
 
 def test_a_stream_of_somebody_else_is_refused(place):

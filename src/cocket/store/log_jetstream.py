@@ -60,7 +60,10 @@ _BOOK_S: Final = 1.0
 _BOOK_WAIT_S: Final = 2.0
 _FETCH_BYTES: Final = 16 * 1024 * 1024
 _SUMS: Final = 65_536
-_LAGS: Final = 4
+_LAPS: Final = 2
+_LAG_S: Final = 1.0
+_PROBES: Final = 36
+_PATIENCE_S: Final = 10.0
 _DEAF_S: Final = 1.0
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -160,6 +163,7 @@ class JetStreamLog(Quarantine):
             self._info()
             return
         self._make_stream(replicas)
+        self._trust_leader()
         with self._db.write(self._turn) as connection:
             if connection.execute(self._own(totals.select())).first() is None:
                 zero = dict.fromkeys(
@@ -564,23 +568,61 @@ class JetStreamLog(Quarantine):
         return found or self._fetch_hard(wanted)
 
     def _fetch_hard(self, wanted: int) -> deque[tuple[int, bytes]]:
-        """The one who was asked has not got it: it was trimmed, or it lags, or it lost it; the leader knows."""
-        for turn in range(_LAGS):
-            if turn:
-                self._connection.run(self._connection.pause())
-            state = self._info()
-            offset, last = max(wanted, int(state["first_seq"])), int(state["last_seq"])
+        """The one who was asked has not got it: it was trimmed, or it lags, or it lost it; the leader knows, or another."""
+        end: float | None = None
+        laps = 0
+        while True:
+            about = self._about()
+            first, last = int(about["state"]["first_seq"]), int(about["state"]["last_seq"])
+            offset = max(wanted, first)
             if offset > last:
                 if self._read_only or offset > self._state[0]:
                     return deque()
-                continue  # a leader that is new may have to catch up
-            payload = self._connection.run(self._leader_gives(offset)) or self._another_gives(offset)
-            if payload is not None:
+            elif payload := self._connection.run(self._leader_gives(offset)):
                 return deque([(offset, payload)])
-        raise DataDamaged(
-            f"{self._where(offset)} is missing: no server gives it (it is gone, or does not match their own checksum); "
-            "restore the stream from a copy"
+            elif payload := self._another_gives(offset):
+                if gaps := _gaps_in(about["state"]):
+                    self._distrust(about, f"{gaps} messages")
+                return deque([(offset, payload)])
+            copies = int(about["config"]["num_replicas"])
+            end = end or time.monotonic() + (
+                min(_PATIENCE_S, self._connection.timeout_s) if copies > 1 else 0.0
+            )
+            if time.monotonic() > end and laps >= _LAPS:
+                raise DataDamaged(
+                    f"{self._where(offset)} is missing: no server gives it (it is gone, or does not match their own checksum); "
+                    "restore the stream from a copy"
+                )
+            laps += 1
+            self._connection.run(self._connection.pause())
+
+    def _distrust(self, about: dict[str, Any], what: str) -> None:
+        """The leader lacks what others have. It would hand its gaps on to a server that has to catch up: another has to lead."""
+        name = about.get("cluster", {}).get("leader", "")
+        _log.warning(
+            "the NATS server %s lacks %s of the stream %s, which others have: its copy is damaged. Stop it, delete the folder of this "
+            "stream in its store, and start it again; it gets a new copy",
+            name,
+            what,
+            self.stream,
         )
+        try:
+            self._connection.api(f"STREAM.LEADER.STEPDOWN.{self.stream}", {})
+        except (ApiError, Unavailable) as error:
+            _log.warning("%s goes on leading the stream %s: %s", name, self.stream, error)
+
+    def _trust_leader(self) -> None:
+        """Let nobody lead whose copy has gaps. We delete from the front only, so that a whole copy has none."""
+        end = time.monotonic() + self._connection.timeout_s / 2
+        while True:
+            about = self._about()
+            gaps = _gaps_in(about["state"])
+            if not gaps or int(about["config"]["num_replicas"]) == 1:
+                return
+            self._distrust(about, f"{gaps} messages")
+            if time.monotonic() > end:
+                return  # nobody has them all; reading says which are missing
+            self._connection.run(self._connection.pause())
 
     def _another_gives(self, offset: int) -> bytes | None:
         """A message as any replica has it; each request goes to one of them by chance."""
@@ -627,13 +669,16 @@ class JetStreamLog(Quarantine):
     def _where(self, offset: int) -> str:
         return f"log entry at offset {offset} in the stream {self.stream}"
 
-    def _info(self) -> dict[str, Any]:
+    def _about(self) -> dict[str, Any]:
         try:
-            state: dict[str, Any] = self._connection.api(f"STREAM.INFO.{self.stream}", {})["state"]
+            return self._connection.api(f"STREAM.INFO.{self.stream}", {})
         except ApiError as error:
             raise Unavailable(
                 f"NATS at {self._connection.address} has no stream {self.stream}: {error}"
             ) from error
+
+    def _info(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._about()["state"]
         return state
 
     def last_offset(self) -> int:
@@ -699,7 +744,7 @@ class JetStreamLog(Quarantine):
                 del self._sums[offset]
 
     def damage(self) -> list[str]:
-        """As ``Log.damage``. What no server gives whole, or at all, is named."""
+        """As ``Log.damage``. What no server gives whole, or at all, is named, and that a server lacks what others have."""
         with self._db.read() as connection:
             compacted = connection.execute(self._own(sa.select(totals.c.compacted_offset))).scalar() or 0
         compacted = max(compacted, self._first - 1)
@@ -711,6 +756,7 @@ class JetStreamLog(Quarantine):
                 f"log entries {compacted + 1} to {first - 1} are missing in the stream {self.stream}"
             )
         found.extend(self._damage(first, last))
+        found.extend(self._gaps(first, last))
         known = self._booked()[0] if self._read_only else max(self._state[0], self._booked()[0])
         if last < known:
             found.append(f"log entries {last + 1} to {known} are missing in the stream {self.stream}")
@@ -734,11 +780,45 @@ class JetStreamLog(Quarantine):
                     yield error.detail
                 at = offset + 1
 
+    def _gaps(self, first: int, last: int) -> Iterator[str]:
+        """Whether a copy has gaps that others fill. Each question is answered by one of the servers, by chance, for its own copy."""
+        if int(self._about()["config"]["num_replicas"]) == 1 or last < first:
+            return
+        for _ in range(_LAPS + 1):
+            others = self._about().get("cluster", {}).get("replicas", [])
+            lacking = self._lacking(first, last)
+            if not lacking:
+                return
+            if all(other.get("current") and not other.get("lag") for other in others):  # nobody only lags
+                yield (
+                    f"one of the servers lacks {lacking} messages of the stream {self.stream}, which others have: stop it, delete the "
+                    "folder of this stream in its store, and start it again; it gets a new copy"
+                )
+                return
+            time.sleep(_LAG_S)
+
+    def _lacking(self, first: int, last: int) -> int:
+        lacking = 0
+        for _ in range(_PROBES):
+            answer = self._connection.run(
+                self._connection.gather(f"$JS.API.DIRECT.GET.{self.stream}", {"seq": first, "batch": 1})
+            )
+            for message in answer:
+                behind = int((message.headers or {}).get("Nats-Num-Pending", last - first))
+                lacking = max(lacking, last - first - behind)
+        return lacking
+
     def close(self) -> None:
         """Book what waits. What was acknowledged is safe without this; the connection is the caller's."""
         self._booker.shutdown()
         if not self._read_only and self._fenced is None:
             self.book()
+
+
+def _gaps_in(state: dict[str, Any]) -> int:
+    """How many messages a copy lacks between its first and its last."""
+    held = int(state["messages"])
+    return int(state["last_seq"]) + 1 - int(state["first_seq"]) - held if held else 0
 
 
 def _pieces(

@@ -142,9 +142,10 @@ class NatsServer:
             self._process = None
 
     def pause(self) -> None:
-        """Stop its time (``SIGSTOP``): its connections stay, and nothing is answered."""
+        """Stop its time (``SIGSTOP``), all of its threads: its connections stay, and nothing is answered."""
         if self.pid:
             os.kill(self.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """Let it run on (``SIGCONT``)."""

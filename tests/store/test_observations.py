@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tests.store.histories import DAY, EVER, T0, moto, pg_case
 
 from cocket.core.batch import Batch, Texts
-from cocket.core.errors import BadSetting, DataDamaged, TooLarge, Unavailable
+from cocket.core.errors import BadSetting, DataDamaged, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import COLUMNS, NULL_INT, Kind
 from cocket.store.copy_format import copied_columns, copy_body, read_rows
@@ -386,16 +387,18 @@ def test_what_is_chosen_leaves_tables_and_files(case, make_batch, monkeypatch):
     case.check()
 
 
-def test_too_much_for_sql_is_refused(case, make_batch, monkeypatch):
-    monkeypatch.setattr("cocket.store.observations.SQL_ROWS", 40)
-    case.take(make_batch(30, 1))
-    case.take(make_batch(30, 2))
-    with pytest.raises(TooLarge, match="40"):
-        case.history.sql("select 1 from observations")
+def test_sql_within_a_time_says_which_log_a_row_is_of(case, make_batch, monkeypatch):
+    monkeypatch.setattr("cocket.store.observation_moves.SLAB_ROWS", 20)
+    case.take(make_batch(30, 1), partition=0)
+    case.clock.us += 10 * DAY
+    case.history.compact()
+    case.take(make_batch(30, 2), partition=7)
     low = T0 + DAY // 48
-    query = "select count(*) from observations"
-    expected = sum(row["observed_us"] < low for _, _, row, _ in case.given)
-    assert case.history.sql(query, to_us=low).to_pylist() == [{"count_star()": expected}]
+    query = 'select a."partition", a."offset", count(*) n from observations a join observations b using ("key") group by all'
+    found = case.history.sql(query, to_us=low).to_pylist()
+    assert {(r["partition"], r["offset"]): r["n"] for r in found} == Counter(
+        (partition, offset) for partition, offset, row, _ in case.given if row["observed_us"] < low
+    )
 
 
 # the bucket

@@ -18,7 +18,7 @@ from cocket.store.postgresql_dialect import sqlstate
 from cocket.store.rows import Rows
 from cocket.store.spans import Spans
 
-_UNDEFINED_TABLE: Final = "42P01"
+UNDEFINED_TABLE: Final = "42P01"
 _FIELDS: Final = 64
 """A field holds one gigabyte at most (PostgreSQL's limit): sixty million keys in each of so many."""
 
@@ -36,7 +36,7 @@ def _copied_body(connection: sa.Connection, query: str) -> memoryview:
     try:
         return copy_out(connection, query)
     except sa.exc.DBAPIError as error:
-        if sqlstate(error.orig) == _UNDEFINED_TABLE:
+        if sqlstate(error.orig) == UNDEFINED_TABLE:
             raise Gone from error
         raise
 

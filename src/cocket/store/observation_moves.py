@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from cocket.core.errors import CocketError, DataDamaged
 from cocket.core.schema import BY_NAME
 from cocket.store.copy_format import stored_text, told_text
-from cocket.store.copying import ask_spans, copied, spans_sql
+from cocket.store.copying import UNDEFINED_TABLE, Gone, ask_spans, copied, spans_sql
 from cocket.store.database import Database
 from cocket.store.history import is_old, kept
 from cocket.store.history_contract import Chosen
@@ -227,21 +227,46 @@ class Mover:
         return [column for column, n in zip(BY_NAME, found[1:], strict=True) if n], int(found[0])
 
     @staticmethod
-    def _devices(connection: sa.Connection, name: str) -> list[tuple[str, int]]:
-        found = connection.exec_driver_sql(f"SELECT device_id, count(*) FROM {name} GROUP BY device_id")
+    def _devices(connection: sa.Connection, name: str, where: str = "") -> list[tuple[str, int]]:
+        query = f"SELECT device_id, count(*) FROM {name} {where} GROUP BY device_id"
+        try:
+            found = connection.exec_driver_sql(query).all()
+        except sa.exc.DBAPIError as error:
+            if sqlstate(error.orig) == UNDEFINED_TABLE:
+                raise Gone from error
+            raise
         return sorted((told_text(device), int(n)) for device, n in found)
 
     def _slab(
         self, name: str, columns: Sequence[str], devices: Sequence[str], before_us: int = 2**63 - 1
     ) -> Rows:
-        spans = Spans.of([(device, -(2**63), before_us) for device in devices])
-        parts: list[Rows] = []
         with self._db.read() as connection:
             connection.exec_driver_sql("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
-            ask_spans(connection, spans)
-            for rows, partitions in copied(connection, spans_sql(name, columns, spans), columns):
-                parts.append(Rows(rows.batch, rows.keys, packed(partitions, rows.offsets)))
+            return self._rows_of(connection, name, columns, devices, (-(2**63), before_us))
+
+    @staticmethod
+    def _rows_of(
+        connection: sa.Connection,
+        name: str,
+        columns: Sequence[str],
+        devices: Sequence[str],
+        within: tuple[int, int],
+    ) -> Rows:
+        spans = Spans.of([(device, *within) for device in devices])
+        ask_spans(connection, spans)
+        parts = [
+            Rows(rows.batch, rows.keys, packed(partitions, rows.offsets))
+            for rows, partitions in copied(connection, spans_sql(name, columns, spans), columns)
+        ]
         return in_order(join(parts))
+
+    def slabs_of_table(
+        self, connection: sa.Connection, name: str, from_us: int, to_us: int
+    ) -> Iterator[Rows]:
+        """All rows of a table with event time in [from, to), as the transaction sees it, some at a time; offsets are ``packed``."""
+        where = f"WHERE observed_us >= {int(from_us)} AND observed_us < {int(to_us)}"
+        for devices in _slabs_of(self._devices(connection, name, where)):
+            yield self._rows_of(connection, name, list(BY_NAME), devices, (from_us, to_us))
 
     def _write(self, parts: Iterable[Rows], columns: Sequence[str], level: int | None) -> HistoryFile | None:
         """Write a file and bring it to its place. It does not count yet. None without rows."""

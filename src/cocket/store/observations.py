@@ -12,8 +12,6 @@ A partition's ``observation_offsets`` row is locked while it is written, so
 two writers of one partition queue, and an entry that is there already is left out.
 """
 
-# ruff: noqa: S608 - only names of our own and integers are written into SQL; texts go as parameters
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,10 +26,10 @@ import sqlalchemy as sa
 
 from cocket.core.batch import Array, Batch
 from cocket.core.clock import Clock
-from cocket.core.errors import DataDamaged, TooLarge, Unavailable
+from cocket.core.errors import DataDamaged, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import BY_NAME
-from cocket.store.copying import Gone, ask_spans, copied, copied_keys, copy_in, named, spans_sql
+from cocket.store.copying import Gone, ask_spans, copied, copied_keys, copy_in, spans_sql
 from cocket.store.database import Database
 from cocket.store.finding import Finding
 from cocket.store.history import from_file
@@ -40,17 +38,17 @@ from cocket.store.history_places import Address, Bucket, Folder, Place
 from cocket.store.log import Entry
 from cocket.store.observation_files import FileList, unpacked, within
 from cocket.store.observation_moves import Mover
+from cocket.store.observation_sql import answer, laid_out
 from cocket.store.observation_tables import DAY_US, observation_offsets, observation_periods
-from cocket.store.parquet import HOUR_US, HistoryFile, rows_of
-from cocket.store.rows import NOTHING, Rows, as_table, in_order, join, join_of_devices
+from cocket.store.parquet import HOUR_US, HistoryFile
+from cocket.store.rows import NOTHING, Rows, in_order, join, join_of_devices
 from cocket.store.spans import Spans
-
-SQL_ROWS: Final = 5_000_000
-"""Most rows that one ``sql`` reads into memory."""
 
 _TRIES: Final = 6
 _FETCHES: Final = 8
 _EVER: Final = 2**63 - 1
+_FIRST_US: Final = -(2**63 - 2)
+_LAST_US: Final = 2**63 - 2
 T = TypeVar("T")
 
 
@@ -318,49 +316,28 @@ class PgHistory:
     def sql(self, query: str, *, from_us: int | None = None, to_us: int | None = None) -> pa.Table:
         """Run a query of DuckDB's SQL over the view ``observations`` (with ``key``, ``partition``, ``offset``), event time in [from, to).
 
-        All rows of that time are read into memory: more than ``SQL_ROWS`` raise ``TooLarge``. Nothing else can be
-        read or written by it. Errors are DuckDB's own.
+        What is in PostgreSQL or in a bucket is first written to the system's temporary folder: name the time, where there
+        is much. Nothing else can be read or written by the query. Errors are DuckDB's own.
         """
+        low = _FIRST_US if from_us is None else max(from_us, _FIRST_US)
+        high = _LAST_US if to_us is None else min(to_us, _LAST_US)
+        return self._again(lambda: self._sql(query, low, high))
+
+    def _sql(self, query: str, low: int, high: int) -> pa.Table:
         import duckdb
 
-        table = self._again(lambda: self._table(from_us, to_us))
-        with duckdb.connect() as connection:
-            connection.register("observations", table)
-            connection.execute("SET enable_external_access = false; SET lock_configuration = true")
-            found = connection.sql(query)
-            return pa.table({}) if found is None else found.to_arrow_table()
-
-    def _table(self, from_us: int | None, to_us: int | None) -> pa.Table:
-        low = -_EVER if from_us is None else from_us
-        high = _EVER if to_us is None else to_us
-        columns = list(BY_NAME)
-        parts: list[tuple[Rows, Array]] = []
-        held = 0
-
-        def take(rows: Rows, partitions: Array) -> None:
-            nonlocal held
-            parts.append((rows, partitions))
-            held += rows.batch.n
-            if held > SQL_ROWS:
-                raise TooLarge(
-                    f"there are more than {SQL_ROWS:,} observations in that time; ask for less at once"
-                )
-
         with self._looking(low, high) as (connection, tables, files):
-            for table in tables:
-                query = (
-                    f"SELECT {named(columns)} FROM {table} o "
-                    f"WHERE o.observed_us >= {low} AND o.observed_us < {high} LIMIT {SQL_ROWS + 1}"
-                )
-                for rows, partitions in copied(connection, query, columns):
-                    take(rows, partitions)
-        for file in files:
-            for rows in self._reading(file, lambda f: _between(f, low, high)):
-                partitions, offsets = unpacked(rows.offsets)
-                take(Rows(rows.batch, rows.keys, offsets), partitions)
-        whole = as_table(join([rows for rows, _ in parts]))
-        every = np.concatenate([np.empty(0, np.int32), *(p for _, p in parts)])
-        return whole.append_column("partition", pa.array(every, pa.int32()))
+            slabs = (
+                rows for table in tables for rows in self._mover.slabs_of_table(connection, table, low, high)
+            )
+            try:
+                with laid_out(slabs, files, self._place_of) as paths:
+                    return answer(query, paths, low, high)
+            except (DataDamaged, duckdb.IOException) as error:
+                with self._db.read() as now:
+                    if all(self._files.counts(now, file.file_id) for file in files):
+                        raise
+                raise Gone from error
 
     # the compactor's side
 
@@ -442,11 +419,3 @@ def _of_hours(
         if partition is not None:
             chosen &= unpacked(record.column("offset").to_numpy())[0] == partition
         yield observed[chosen], record.column("key").to_numpy()[chosen]
-
-
-def _between(file: HistoryFile, low: int, high: int) -> Iterator[Rows]:
-    for record in file.read(file.groups_at(low, high).tolist(), None):
-        rows = rows_of(record)
-        observed = rows.batch.filled("observed_us")
-        keep = (observed >= low) & (observed < high)
-        yield rows if keep.all() else rows.take(keep)

@@ -36,7 +36,8 @@ class PostgresServer:
     """A server whose data lie in ``folder``, made there by the first ``start``; the folder has to be its own.
 
     ``port`` 0 takes a free one. The password is made at the first start and kept in ``folder/password`` (0600).
-    ``options`` are settings of the server, as ``{"shared_buffers": "256MB"}``.
+    ``options`` are settings of the server, as ``{"shared_buffers": "256MB"}``. The server ends with the process that
+    started it, however that ends, as after a crash of its own.
     """
 
     def __init__(self, folder: Path, *, port: int = 0, options: dict[str, str] | None = None) -> None:
@@ -44,6 +45,7 @@ class PostgresServer:
         self.port = port
         self._options = options or {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: subprocess.Popen[bytes] | None = None
         self._user: dict[str, Any] = {}
 
     @property
@@ -105,6 +107,14 @@ class PostgresServer:
                 start_new_session=True,
                 **self._user,
             )
+        # it reads from us, and nothing comes: when there is an end, it is ours
+        self._watch = subprocess.Popen(  # noqa: S603 - our own program and arguments
+            ["/bin/sh", "-c", "read _; kill -QUIT $0", str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            cwd="/",
+            start_new_session=True,
+            **self._user,
+        )
         self._await()
         if is_new:
             self.create_database(OWNER)
@@ -245,6 +255,11 @@ class PostgresServer:
         process, self._process = self._process, None
         if process is None:
             return
+        watch, self._watch = self._watch, None
+        if watch is not None and watch.stdin is not None:
+            watch.kill()
+            watch.wait()
+            watch.stdin.close()
         family = [process.pid, *_children(process.pid)]
         if how == signal.SIGKILL:
             for pid in family:

@@ -21,6 +21,7 @@ from cocket import (
     cli_packs,
     cli_privacy,
     cli_scenarios,
+    cli_site,
     cli_status,
 )
 from cocket.core.errors import BadSetting, CocketError
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_packs.add(commands)
     cli_privacy.add(commands)
     cli_scenarios.add(commands)
+    cli_site.add(commands)
     cli_doctor.add(commands)
     cli_status.add(commands)
     for name, run, text in (("verify", _verify, "check every checksum of a data folder"),):

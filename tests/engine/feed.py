@@ -35,51 +35,48 @@ class FixedClock:
         return NOW_US
 
 
+CORRIDOR = {
+    "type": "Feature",
+    "geometry": {"type": "LineString", "coordinates": [[36.0, -1.0], [36.0, 0.0]]},
+    "properties": {"half_width_m": 500},
+}
+ZONE = {
+    "type": "Feature",
+    "geometry": {
+        "type": "Polygon",
+        "coordinates": [[[35.99, -0.52], [36.01, -0.52], [36.01, -0.50], [35.99, -0.50], [35.99, -0.52]]],
+    },
+    "properties": {"kind": "restricted"},
+}
+
+
+def movement() -> dict[str, object]:
+    """Every movement's declaration."""
+    return {
+        "corridor": "north",
+        "departed_at": rfc3339(START_US),
+        "limit_at": rfc3339(START_US + 5 * 3600 * US),
+    }
+
+
+def binding(k: int) -> dict[str, object]:
+    """The seal of truck ``k`` on its container."""
+    return {
+        "device_id": f"SEAL{k:02d}",
+        "equipment_id": f"BOX{k:02d}",
+        "mrn": f"MRN{k:02d}",
+        "from": rfc3339(START_US),
+        "to": None if k % 3 else rfc3339(START_US + 4 * 3600 * US),
+    }
+
+
 def declare(service: Service) -> None:
     desk = service.reference
-    desk.put(
-        "corridor",
-        "north",
-        {
-            "type": "Feature",
-            "geometry": {"type": "LineString", "coordinates": [[36.0, -1.0], [36.0, 0.0]]},
-            "properties": {"half_width_m": 500},
-        },
-        by="test",
-    )
-    ring = [[35.99, -0.52], [36.01, -0.52], [36.01, -0.50], [35.99, -0.50], [35.99, -0.52]]
-    desk.put(
-        "zone",
-        "quarry",
-        {
-            "type": "Feature",
-            "geometry": {"type": "Polygon", "coordinates": [ring]},
-            "properties": {"kind": "restricted"},
-        },
-        by="test",
-    )
+    desk.put("corridor", "north", CORRIDOR, by="test")
+    desk.put("zone", "quarry", ZONE, by="test")
     for k in range(TRUCKS):
-        desk.put(
-            "movement",
-            f"MRN{k:02d}",
-            {
-                "corridor": "north",
-                "departed_at": rfc3339(START_US),
-                "limit_at": rfc3339(START_US + 5 * 3600 * US),
-            },
-            by="test",
-        )
-        end = None if k % 3 else rfc3339(START_US + 4 * 3600 * US)
-        desk.bind(
-            {
-                "device_id": f"SEAL{k:02d}",
-                "equipment_id": f"BOX{k:02d}",
-                "mrn": f"MRN{k:02d}",
-                "from": rfc3339(START_US),
-                "to": end,
-            },
-            by="test",
-        )
+        desk.put("movement", f"MRN{k:02d}", movement(), by="test")
+        desk.bind(binding(k), by="test")
     service.reference_changed()
 
 

@@ -297,7 +297,7 @@ def test_a_retention_run_is_one_transaction_with_its_proof_and_the_files_are_wri
     assert (run["by"], run["proved"]) == ("dora", True)
     assert run["ended_at"] is not None
     assert folder.audit.check().wrong == ()
-    assert folder.main_db.integrity() == []
+    assert folder.db.integrity() == []
 
 
 def test_many_hands_make_one_chain(place):

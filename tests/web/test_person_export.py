@@ -45,7 +45,7 @@ def held(tmp_path_factory):
                     "password": "$argon2id$SECRET", "totp_step": 0, "created_us": 1, "created_by": "x", "changed_us": 1,
                     "changed_by": people[1 - i].mark,
                 }  # fmt: skip
-                with service.folder.main_db.write() as connection:
+                with service.folder.db.write() as connection:
                     connection.execute(accounts.insert().values(row))
             both = (
                 "manifest: M-BOTH\nbill of lading,container,description,packages,gross mass kg,consignee\n"

@@ -129,7 +129,7 @@ def test_past_its_term_it_is_gone_from_every_file(running, capsys) -> None:
         "address": old.mark,
         "good": False,
     }
-    with service.folder.main_db.write() as connection:
+    with service.folder.db.write() as connection:
         connection.execute(sign_in_attempts.insert().values(tried))
     assert service.wait_detected(60)
     until(lambda: service.folder.alerts.snapshot_offset() >= service.folder.log.last_offset())
@@ -245,7 +245,7 @@ def test_a_run_that_was_killed_before_the_files_were_written_anew_is_finished(tm
             lambda: service.retention.store.last() is not None and service.retention.store.last().ended_us > 0
         )
         service.retention_clock.stop()
-        with service.folder.main_db.write() as connection:
+        with service.folder.db.write() as connection:
             connection.exec_driver_sql("UPDATE retention_runs SET ended_us = 0")
         scrubbed = []
         monkeypatch.setattr(service.folder, "scrub", lambda: scrubbed.append(1))

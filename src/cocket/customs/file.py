@@ -16,7 +16,7 @@ from cocket.customs.transit.seals import SealDesk
 from cocket.customs.transit.steps import NO_ARMED_SEAL
 from cocket.customs.transit.view import MovementView
 from cocket.store.file_events import Event
-from cocket.store.folder import DataFolder
+from cocket.store.folder import Stores
 from cocket.store.sight import Sight
 
 _READ: Final = 500
@@ -33,7 +33,7 @@ class Fed:
 class CustomsFile:
     """Documents, movements, seals, guarantees; any thread may call any of them."""
 
-    def __init__(self, folder: DataFolder, clock: Clock, settings: Customs) -> None:
+    def __init__(self, folder: Stores, clock: Clock, settings: Customs) -> None:
         self.book = folder.book
         self.seals = SealDesk(folder.book, folder.reference, clock)
         self.guarantees = GuaranteeDesk(folder.guarantees, folder.book, clock)

@@ -15,7 +15,7 @@ import msgspec
 from cocket.core.alerts import AlertChange
 from cocket.core.config import Detect
 from cocket.store.alerts import AlertEvent, SnapshotDamaged
-from cocket.store.folder import DataFolder
+from cocket.store.folder import LineStores
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Restored:
 class Checkpoint:
     """When to save, what to save, and what a start finds."""
 
-    def __init__(self, folder: DataFolder, settings: Detect) -> None:
+    def __init__(self, folder: LineStores, settings: Detect) -> None:
         self._folder = folder
         self._settings = settings
         self._rows = 0

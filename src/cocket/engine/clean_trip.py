@@ -36,7 +36,7 @@ from cocket.engine.line import Lines
 from cocket.engine.trip_measures import COLUMNS, Rows, closed_times, distance_m, gaps, reports_as_seal
 from cocket.store.bindings import Binding
 from cocket.store.file_events import Event
-from cocket.store.folder import DataFolder
+from cocket.store.folder import Stores
 
 _WAIT_S: Final = 1.0
 """How long to wait for the detectors, where nobody holds a lock."""
@@ -63,7 +63,7 @@ class CleanTrips:
 
     def __init__(
         self,
-        folder: DataFolder,
+        folder: Stores,
         clock: Clock,
         settings: Customs,
         lines: Lines,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from cocket.core.clock import Clock
 from cocket.core.config import History as HistorySettings
-from cocket.store.folder import DataFolder
+from cocket.store.folder import LineStores
 
 _LOOK_S = 2.0
 
@@ -20,7 +20,7 @@ class Compactor:
     """One thread. The log is trimmed only behind history and behind the detectors' checkpoint."""
 
     def __init__(
-        self, folder: DataFolder, clock: Clock, settings: HistorySettings, detected: Callable[[], int]
+        self, folder: LineStores, clock: Clock, settings: HistorySettings, detected: Callable[[], int]
     ) -> None:
         self._folder = folder
         self._clock = clock
@@ -53,7 +53,7 @@ class Compactor:
         now = time.monotonic()
         log_, history, settings = self._folder.log, self._folder.history, self._settings
         waiting = log_.rows_after(history.compacted_offset)
-        old = waiting and now - self._compacted_at >= settings.compact_s
+        old = (waiting or history.moves_by_age) and now - self._compacted_at >= settings.compact_s
         if waiting >= settings.compact_rows or old:
             history.compact(self._detected())
             history.merge()

@@ -35,7 +35,7 @@ from cocket.engine.supersede import no_longer
 from cocket.engine.untimed import UNTIMED, Untimed
 from cocket.engine.world import World
 from cocket.journeys.detection import Detection
-from cocket.store.folder import DataFolder
+from cocket.store.folder import LineStores
 from cocket.store.log import Log
 
 _MOST_JOURNEYS = 2_000
@@ -57,7 +57,7 @@ class Detecting:
 
     def __init__(
         self,
-        folder: DataFolder,
+        folder: LineStores,
         clock: Clock,
         settings: Detect,
         hub: Hub,
@@ -109,6 +109,11 @@ class Detecting:
     def behind(self) -> bool:
         """The log is being read again after a crash: what is stored is further than this."""
         return self.offset < self._folder.alerts.offset()
+
+    @property
+    def version(self) -> int:
+        """The last change of what is declared that was taken in."""
+        return self._world.version
 
     @property
     def state_bytes(self) -> int:
@@ -234,7 +239,7 @@ class Detecting:
                 self.offset < self._folder.alerts.offset()
             ):  # stored is further: the counts are told when we are there
                 self._owed |= {c.id: c for c in changes}
-            self._write(changes, entry.offset)
+            self._write(changes, [entry])
         self._checkpoint.soon()
 
     def try_again(self, why: str) -> None:
@@ -265,7 +270,7 @@ class Detecting:
             run = []
             changes += self.pass_time(entry.tick_us)
         changes += self.observe(run)
-        self._write(changes, entries[-1].offset)
+        self._write(changes, entries)
         rows = sum(0 if e.batch is None else e.batch.n for e in entries)
         self._checkpoint.count(rows)
 
@@ -339,12 +344,16 @@ class Detecting:
             js = np.setdiff1d(np.arange(self._world.table.n) if js is None else js, aside)
         return self._detection.changes(self._detection.tick(self._tick_us, js), self._clock.now_us())
 
-    def _write(self, changes: Sequence[AlertChange], offset: int) -> None:
-        if changes:
+    def _write(self, changes: Sequence[AlertChange], entries: Sequence[Committed]) -> None:
+        offset = entries[-1].offset
+        keep = self._folder.keeping([(e.offset, e.batch, e.keys) for e in entries if e.batch is not None])
+        if changes or keep is not None:
             if self._owed and not self.behind:
                 for change in changes:
                     self._owed.pop(change.id, None)
-            self._hub.publish(self._folder.alerts.apply(changes, offset, at_us=self._clock.now_us()))
+            self._hub.publish(
+                self._folder.alerts.apply(changes, offset, at_us=self._clock.now_us(), also=keep)
+            )
         self.offset = offset
 
     def flush(self) -> None:

@@ -22,7 +22,7 @@ from cocket.engine.customs_clock import SEAL_ALERTS
 from cocket.engine.hub import Hub
 from cocket.engine.places import Places
 from cocket.observations.rules import batch_of, check_row
-from cocket.store.folder import DataFolder
+from cocket.store.folder import Stores
 
 Brief = Callable[[Sequence[str]], Mapping[str, Mapping[str, Any]]]
 _DOOR = "phone"
@@ -33,7 +33,7 @@ class Gatehouse:
 
     def __init__(
         self,
-        folder: DataFolder,
+        folder: Stores,
         file: CustomsFile,
         scans: ScanDesk,
         hub: Hub,

@@ -24,7 +24,7 @@ from cocket.engine.live import Live
 from cocket.engine.runner import Runner
 from cocket.engine.watched import Watched
 from cocket.pipeline import DETECTORS
-from cocket.store.folder import DataFolder
+from cocket.store.folder import LineStores
 
 POLL_S = 0.005
 
@@ -110,7 +110,7 @@ class Line:
 
     def __init__(
         self,
-        folder: DataFolder,
+        folder: LineStores,
         clock: Clock,
         settings: Settings,
         hub: Hub,

@@ -5,6 +5,7 @@ Arrays indexed by journey, updated once per batch; nothing here is durable, all 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -187,9 +188,20 @@ def _number(value: Any) -> float | None:
     return None if np.isnan(value) else round(float(value), 1)
 
 
+def cell_of(lat: float, lon: float, zoom: float) -> tuple[int, int]:
+    """The grid cell in which a position is counted at ``zoom``."""
+    cell = _cell_deg(zoom)
+    return math.floor((lon + 180) / cell), math.floor((lat + 90) / cell)
+
+
+def _cell_deg(zoom: float) -> float:
+    """Side of a cell of about 60 screen pixels, degrees."""
+    return 360.0 * 60 / 512 * math.pow(2.0, -max(0.0, min(zoom, 22.0)))
+
+
 def _clusters(at: Array, zoom: float, now_us: int) -> list[tuple[float, float, int, str]]:
     """Counts by grid cell of about 60 screen pixels at ``zoom``; each with the worst colour inside it."""
-    cell = 360.0 / 2.0 ** max(0.0, min(zoom, 22.0)) * 60 / 512
+    cell = _cell_deg(zoom)
     ix = np.floor((at["lon"] + 180) / cell).astype(np.int64)
     iy = np.floor((at["lat"] + 90) / cell).astype(np.int64)
     _, group, count = np.unique(ix * 2**32 + iy, return_inverse=True, return_counts=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from cocket.store.folder import DataFolder
+from cocket.store.folder import Stores
 
 Value = TypeVar("Value")
 
@@ -41,7 +41,7 @@ class Kept(Generic[Value]):
 class Measures:
     """Of one data folder. Each is a function that gives a number, or text where it says so."""
 
-    def __init__(self, folder: DataFolder) -> None:
+    def __init__(self, folder: Stores) -> None:
         self._folder = folder
         self.disk: Kept[tuple[int, int]] = Kept(self._disk, _SOON_S)
         """Bytes free and bytes in all, of the disk on which the data folder lies."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cocket.core.batch import Batch
 from cocket.engine.ingest import REMARKS
-from cocket.store.history import History
+from cocket.store.folder import LineHistory
 
 _CHUNK: Final = 2_000
 _NEWEST: Final = (
@@ -17,7 +17,7 @@ _NEWEST: Final = (
 )
 
 
-def newest_of_each(history: History) -> Iterator[Batch]:
+def newest_of_each(history: LineHistory) -> Iterator[Batch]:
     """Batches of rows, one device or more each; remarks and times that cannot be trusted are passed over."""
     known = set(history.sql("SELECT column_name FROM (DESCRIBE observations)").column(0).to_pylist())
     if "device_id" not in known:

@@ -20,7 +20,7 @@ from cocket.core.clock import rfc3339
 from cocket.core.person import Sought
 from cocket.store import tables
 from cocket.store.file_tables import customs_documents, evidence
-from cocket.store.folder import DataFolder
+from cocket.store.folder import Stores
 from cocket.store.gate_tables import transports
 
 _NOT_SEARCHED: Final = frozenset(
@@ -36,11 +36,11 @@ _OTHERS: Final = ("by", "changed_by", "created_by", "approved_by", "acknowledged
 _Match = Callable[[str], bool]
 
 
-def collect(folder: DataFolder, sought: Sought) -> dict[str, list[dict[str, Any]]]:
+def collect(folder: Stores, sought: Sought) -> dict[str, list[dict[str, Any]]]:
     """By table, the rows that name the person; ``observations`` are those of their phones, and those that name them."""
     match = sought.matcher()
     found: dict[str, list[dict[str, Any]]] = {}
-    for db, metadata in ((folder.main_db, tables.main_metadata), (folder.log_db, tables.log_metadata)):
+    for db, metadata in ((folder.db, tables.main_metadata), (folder.log_db, tables.log_metadata)):
         for table in metadata.sorted_tables:
             if table.name in _NOT_SEARCHED or table is customs_documents:
                 continue
@@ -123,9 +123,9 @@ def _plain(name: str, value: Any) -> Any:
     return rfc3339(value) if name.endswith("_us") and isinstance(value, int) and value >= 0 else value
 
 
-def _documents(folder: DataFolder, match: _Match, found: dict[str, list[dict[str, Any]]]) -> None:
+def _documents(folder: Stores, match: _Match, found: dict[str, list[dict[str, Any]]]) -> None:
     """What customs documents say, by their model and by their bytes as they came; with where those are."""
-    with folder.main_db.read() as connection:
+    with folder.db.read() as connection:
         ids = [row[0] for row in connection.execute(sa.select(customs_documents.c.id))]
     rows: list[dict[str, Any]] = []
     for number in ids:
@@ -148,8 +148,8 @@ def _documents(folder: DataFolder, match: _Match, found: dict[str, list[dict[str
         found["customs_documents"] = rows
 
 
-def _observations(folder: DataFolder, match: _Match) -> Iterator[dict[str, Any]]:
-    with folder.main_db.read() as connection:
+def _observations(folder: Stores, match: _Match) -> Iterator[dict[str, Any]]:
+    with folder.db.read() as connection:
         phones = {
             row.device_id
             for row in connection.execute(transports.select())

@@ -16,7 +16,7 @@ from cocket.core.geometry import zone_geometry
 from cocket.customs.gates.transports import PHONE_KINDS, PhoneZone
 from cocket.customs.gates.verdict import Position
 from cocket.engine.ingest import on_journeys
-from cocket.store.history import History
+from cocket.store.history_contract import HistoryStore
 from cocket.store.reference import Reference
 
 _COLUMNS: Final = (
@@ -34,7 +34,7 @@ _COLUMNS: Final = (
 class Places:
     """Reads only; any thread may call."""
 
-    def __init__(self, history: History, reference: Reference) -> None:
+    def __init__(self, history: HistoryStore, reference: Reference) -> None:
         self._history = history
         self._reference = reference
         self._lock = threading.Lock()

@@ -23,7 +23,7 @@ from cocket.core.principal import Principal
 from cocket.customs.gates.transports import PHONE_KINDS
 from cocket.customs.machines.movement import FINAL
 from cocket.store.audit import Entry
-from cocket.store.folder import DataFolder
+from cocket.store.folder import DataFolder, Stores
 from cocket.store.needs import Needs
 from cocket.store.retention import DONE, Done, Kind, RetentionStore
 
@@ -60,15 +60,15 @@ _ELSEWHERE: Final = ("phone-positions", "observations", "quarantine")
 class Retention:
     """What can be run. One run at a time; ``detected`` is the offset up to which the log may become history."""
 
-    def __init__(
-        self, folder: DataFolder, clock: Clock, settings: Settings, detected: Callable[[], int]
-    ) -> None:
+    def __init__(self, folder: Stores, clock: Clock, settings: Settings, detected: Callable[[], int]) -> None:
         self._folder = folder
         self._clock = clock
         self._settings = settings
         self._detected = detected
+        # a site's history forgets by age alone (history.retention_days): docs/production.md
+        self._own = folder if isinstance(folder, DataFolder) else None
         self._work = threading.Lock()
-        self.store = RetentionStore(folder.main_db, FINAL)
+        self.store = RetentionStore(folder.db, FINAL)
 
     def would(self) -> list[Done]:
         """What a run would do now."""
@@ -107,13 +107,14 @@ class Retention:
         )
 
     def _log_and_history(self, now: int) -> list[Done]:
-        log, history = self._folder.log, self._folder.history
+        log = self._folder.log
         needs = self.store.needs()
         of_history = [
             k for k in kinds(self._settings) if k.name in {"phone-positions", "observations"} and k.days
         ]
-        if any(self._marks(k, needs) for k in of_history):
-            history.compact(self._detected())
+        own = self._own
+        if own is not None and any(self._marks(k, needs) for k in of_history):
+            own.history.compact(self._detected())
         done = []
         for kind in kinds(self._settings):
             if kind.name not in _ELSEWHERE:
@@ -122,11 +123,12 @@ class Retention:
             n, held = 0, 0
             if kind.days and kind.name == "quarantine":
                 n = log.drop_quarantined(before)
-            elif kind.days and (marks := self._marks(kind, needs)):
-                held = history.old(before, marks[1])
-                n = history.expire(before, marks[0])
+            elif own is not None and kind.days and (marks := self._marks(kind, needs)):
+                held = own.history.old(before, marks[1])
+                n = own.history.expire(before, marks[0])
             done.append(Done(kind, before, (), n, held))
-        log.trim(min(history.compacted_offset, self._folder.alerts.snapshot_offset()))
+        if own is not None:
+            own.log.trim(min(own.history.compacted_offset, own.alerts.snapshot_offset()))
         return done
 
     def _count(self, kind: Kind, now: int, needs: Needs) -> Done:
@@ -134,8 +136,8 @@ class Retention:
         n, held = 0, 0
         if kind.days and kind.name == "quarantine":
             n = self._folder.log.quarantined_before(before)
-        elif kind.days and (marks := self._marks(kind, needs)):
-            n, held = (self._folder.history.old(before, m) for m in marks)
+        elif self._own is not None and kind.days and (marks := self._marks(kind, needs)):
+            n, held = (self._own.history.old(before, m) for m in marks)
         return Done(kind, before, (), n, held)
 
     def _marks(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from cocket.core.clock import Clock
 from cocket.core.config import Settings
@@ -36,7 +36,10 @@ from cocket.engine.retention import Retention, RetentionClock
 from cocket.engine.world import RULES_ID
 from cocket.pipeline import DETECTORS
 from cocket.store.backup import backup_age_s
-from cocket.store.folder import DataFolder
+from cocket.store.folder import DataFolder, Stores
+
+if TYPE_CHECKING:
+    from cocket.engine.site.doors import SiteDoors
 
 _RATE_S = 5.0
 _TRUSTED_SPAN = 1
@@ -45,11 +48,20 @@ _TRUSTED_SPAN = 1
 class Service:
     """Open it, use it from any thread, close it. ``with Service.open(...) as service`` does all three."""
 
-    def __init__(self, folder: DataFolder, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self,
+        folder: Stores,
+        clock: Clock,
+        settings: Settings,
+        hub: Hub,
+        lines_of: Callable[[Figures, Tracing], Lines],
+        site: SiteDoors | None = None,
+    ) -> None:
         self.folder = folder
         self.clock = clock
         self.settings = settings
-        self.hub = Hub()
+        self.hub = hub
+        self.site = site
         self.auditing = Auditing(folder.audit)
         self.figures = Figures()
         self.tracing = Tracing(settings.watching.otlp_endpoint, settings.watching.sample_ratio)
@@ -75,10 +87,7 @@ class Service:
             folder, self.file, self.scans, self.hub, clock, settings.gates, self.brief, self.submit
         )
         self.on_reference_changed: list[Callable[[], None]] = [self.gatehouse.places.forget]
-        self._take_rules_file()
-        self.lines: Lines = Line(
-            folder, clock, settings, self.hub, figures=self.figures, tracing=self.tracing
-        )
+        self.lines = lines_of(self.figures, self.tracing)
         self.clean_trips = CleanTrips(folder, clock, settings.customs, self.lines)
         self.file.transit.checks.clean_trip = self.clean_trips.faults
         self.retention = Retention(folder, clock, settings, lambda: self.lines.detected)
@@ -87,22 +96,53 @@ class Service:
 
     @classmethod
     def open(cls, path: Path, clock: Clock, settings: Settings | None = None) -> Service:
-        """Open or make the data folder and start. Raises ``CocketError`` where the folder is refused."""
-        folder = DataFolder.open(path)
+        """Open or make the data folder, or join the site that the settings name, and start. Raises ``CocketError`` where that is refused."""
+        settings = settings or Settings()
+        if settings.log.url:
+            from cocket.engine.site.doors import SiteDoors
+
+            site = SiteDoors(path, clock, settings)
+            return cls._started(site.stores, clock, settings, site.hub, lambda *_: site.lines, site)
+        folder = DataFolder.open(path, store_url=settings.store.url)
+        hub = Hub()
+
+        def line(figures: Figures, tracing: Tracing) -> Lines:
+            return Line(folder, clock, settings, hub, figures=figures, tracing=tracing)
+
+        return cls._started(folder, clock, settings, hub, line, None)
+
+    @classmethod
+    def _started(
+        cls,
+        stores: Stores,
+        clock: Clock,
+        settings: Settings,
+        hub: Hub,
+        lines_of: Callable[[Figures, Tracing], Lines],
+        site: SiteDoors | None,
+    ) -> Service:
         try:
-            service = cls(folder, clock, settings or Settings())
+            take_rules_file(stores, clock, settings)
+            service = cls(stores, clock, settings, hub, lines_of, site)
         except BaseException:
-            folder.close()
+            stores.close()
             raise
         service._start()
         return service
 
     def _start(self) -> None:
+        if self.site is not None:
+            self.site.start(self._told)
         self.lines.start()
         self._customs_clock.start()
         self.auditing.start()
         self.alarms.start()
         self.retention_clock.start()
+
+    def _told(self) -> None:
+        """Another process of the site changed something declared."""
+        for tell in self.on_reference_changed:
+            tell()
 
     def close(self) -> None:
         """Write what waits, save a checkpoint, let go of the folder."""
@@ -112,6 +152,8 @@ class Service:
         self.lines.stop()
         self.auditing.stop()
         self.tracing.close()
+        if self.site is not None:
+            self.site.stop()
         self.folder.close()
 
     def __enter__(self) -> Self:
@@ -168,14 +210,6 @@ class Service:
                 for d in DETECTORS
             }
         }
-
-    def _take_rules_file(self) -> None:
-        if not self.settings.detect.rules:
-            return
-        rules = load_rules(Path(self.settings.detect.rules), DETECTORS)
-        self.folder.reference.put(
-            "rules", RULES_ID, rules.to_doc(), by="rules file", at_us=self.clock.now_us()
-        )
 
     def exit_read(self, mrn: str) -> bool:
         """Whether the movement's exit was read: by a gate after its departure, or by a scan of its exit code."""
@@ -287,3 +321,10 @@ class Service:
     def live(self, bbox: Box | None, zoom: float, since: int) -> Live:
         """Where everything is, by map window; see ``LiveMap.view``."""
         return self.lines.live(bbox, zoom, since)
+
+
+def take_rules_file(folder: Stores, clock: Clock, settings: Settings) -> None:
+    """Take over and record the rules file that the settings name, if they name one."""
+    if settings.detect.rules:
+        rules = load_rules(Path(settings.detect.rules), DETECTORS)
+        folder.reference.put("rules", RULES_ID, rules.to_doc(), by="rules file", at_us=clock.now_us())

@@ -22,7 +22,7 @@ from cocket.engine.figures import Figures
 from cocket.engine.hub import Hub
 from cocket.engine.ingest import Committed, Part
 from cocket.store.alerts import AlertEvent
-from cocket.store.folder import DataFolder
+from cocket.store.folder import LineStores
 
 
 class Watched(Detecting):
@@ -30,7 +30,7 @@ class Watched(Detecting):
 
     def __init__(
         self,
-        folder: DataFolder,
+        folder: LineStores,
         clock: Clock,
         settings: Detect,
         hub: Hub,
@@ -66,9 +66,9 @@ class Watched(Detecting):
         if self._told:
             self._place(entries)
 
-    def _write(self, changes: Sequence[AlertChange], offset: int) -> None:
+    def _write(self, changes: Sequence[AlertChange], entries: Sequence[Committed]) -> None:
         with self._tracing.span("alert.write", [self._mark] if changes else (), alerts=len(changes)):
-            super()._write(changes, offset)
+            super()._write(changes, entries)
 
     def run_again(self) -> None:
         """One pass, timed."""

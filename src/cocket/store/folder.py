@@ -12,13 +12,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
+import pyarrow as pa
+import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
-from cocket.core.batch import Array
+from cocket.core.batch import Array, Batch
 from cocket.store import at_rest, tables
 from cocket.store.access import AccessStore
 from cocket.store.alert_traces import AlertTraces
@@ -34,9 +36,11 @@ from cocket.store.gates import GateStore
 from cocket.store.grants import GrantStore
 from cocket.store.guarantees import GuaranteeStore
 from cocket.store.history import History
-from cocket.store.log import Log
+from cocket.store.history_contract import HistoryStore, Span
+from cocket.store.log import Log, Totals
 from cocket.store.log_sqlite import SqliteLog
 from cocket.store.reference import Reference
+from cocket.store.rows import Rows
 from cocket.store.sight import SightStore
 from cocket.store.stamps import StampStore
 
@@ -44,11 +48,128 @@ LOG_PAGE_BYTES = 16_384
 """SQLite page of the log: its rows are blobs of tens of kilobytes."""
 
 
-@dataclass(frozen=True, slots=True)
 class MainStores:
-    """What is kept in the tables of the branch ``main``: alerts, reference data, the customs file."""
+    """What is kept in the tables of the branch ``main``, in ``db``: alerts, reference data, the customs file."""
 
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.reference = Reference(db)
+        self.alerts = AlertStore(db)
+        self.alert_traces = AlertTraces(db)
+        self.commands = CommandStore(db)
+        self.book = FileBook(db)
+        self.documents = DocumentStore(db)
+        self.guarantees = GuaranteeStore(db)
+        self.codes = CodeStore(db)
+        self.stamps = StampStore(db)
+        self.gates = GateStore(db)
+        self.access = AccessStore(db)
+        self.audit = AuditStore(db)
+        self.grants = GrantStore(db)
+        self.sights = SightStore(db)
+
+
+class Received(Protocol):
+    """What doors ask of a log."""
+
+    def totals(self) -> Totals:
+        """The running sums."""
+
+    def quarantined(
+        self,
+        limit: int,
+        cursor: str | None = None,
+        rule: str | None = None,
+        state: str | None = None,
+        device_id: str | None = None,
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """The newest refused rows, and the cursor of the next page."""
+
+    def quarantined_row(self, row_id: int) -> dict[str, Any] | None:
+        """One refused row with its raw bytes; None if there is none of that number."""
+
+    def held(self) -> int:
+        """How many rows wait: neither replayed nor discarded."""
+
+    def settle_quarantined(self, row_id: int, state: Literal["replayed", "discarded"]) -> None:
+        """Say what became of a refused row."""
+
+    def quarantined_before(self, before_us: int) -> int:
+        """How many refused rows are older."""
+
+    def drop_quarantined(self, before_us: int) -> int:
+        """Forget the refused rows that are older; returns how many."""
+
+
+class LineHistory(Protocol):
+    """What a line asks of the history."""
+
+    @property
+    def moves_by_age(self) -> bool:
+        """Whether rows move to files when they are old, not when there are many of them."""
+
+    @property
+    def compacted_offset(self) -> int:
+        """The log may be trimmed behind this offset."""
+
+    def find(self, wanted: Sequence[Span], *, upto_offset: int | None = None) -> Rows:
+        """Every observation of the spans (device, from, to)."""
+
+    def rows(self, wanted: Sequence[Span]) -> Batch:
+        """As ``find``, the observations alone."""
+
+    def sql(self, query: str) -> pa.Table:
+        """Run a query of DuckDB's SQL over the view ``observations``."""
+
+    def compact(self, upto_offset: int) -> int:
+        """Move what is due into files; returns how many rows were written."""
+
+    def merge(self) -> int:
+        """Merge files of one size into one."""
+
+    def expire(self, before_us: int) -> int:
+        """Forget what is older; returns how many rows."""
+
+
+class LineStores(Protocol):
+    """What a line keeps: a data folder's, or a partition's."""
+
+    @property
+    def log(self) -> Log:
+        """What came in."""
+
+    @property
+    def history(self) -> LineHistory:
+        """Every observation."""
+
+    @property
+    def seen(self) -> Seen:
+        """Which observations are stored already."""
+
+    @property
+    def alerts(self) -> AlertStore:
+        """Alerts and the detectors' state."""
+
+    @property
+    def alert_traces(self) -> AlertTraces:
+        """Which trace an alert came of."""
+
+    @property
+    def reference(self) -> Reference:
+        """What is declared."""
+
+    def keeping(
+        self, entries: Sequence[tuple[int, Batch, Array | None]]
+    ) -> Callable[[sa.Connection], None] | None:
+        """What writes entries (offset, batch, keys) into history, in the transaction that books their alerts; None: nothing to write."""
+
+
+class Stores(Protocol):
+    """What doors ask of a data folder, or of a site."""
+
+    path: Path
     db: Database
+    log_db: Database
     reference: Reference
     alerts: AlertStore
     alert_traces: AlertTraces
@@ -64,29 +185,22 @@ class MainStores:
     grants: GrantStore
     sights: SightStore
 
+    @property
+    def log(self) -> Received:
+        """The quarantine, and the sums."""
 
-def main_stores(db: Database) -> MainStores:
-    """All stores over ``db``, a ``Database`` of the branch ``main``."""
-    return MainStores(
-        db=db,
-        reference=Reference(db),
-        alerts=AlertStore(db),
-        alert_traces=AlertTraces(db),
-        commands=CommandStore(db),
-        book=FileBook(db),
-        documents=DocumentStore(db),
-        guarantees=GuaranteeStore(db),
-        codes=CodeStore(db),
-        stamps=StampStore(db),
-        gates=GateStore(db),
-        access=AccessStore(db),
-        audit=AuditStore(db),
-        grants=GrantStore(db),
-        sights=SightStore(db),
-    )
+    @property
+    def history(self) -> HistoryStore:
+        """Every observation."""
+
+    def scrub(self) -> None:
+        """Write the tables anew, so that what was deleted can be read from none of them."""
+
+    def close(self) -> None:
+        """Let go. What was acknowledged is safe without this."""
 
 
-class DataFolder:
+class DataFolder(MainStores):
     """Everything that is kept, in one folder. Each part says who may call it at once."""
 
     def __init__(self, path: Path, lock: FileLock | None, *, seen_bytes: int, store_url: str = "") -> None:
@@ -112,22 +226,8 @@ class DataFolder:
             self.history = History(path / "history", log_db, self.log, read_only=read_only)
             self.log.follow(self.history.remember)
             self.seen = Seen(self._stored_keys, budget_bytes=seen_bytes)
-            self.log_db, self.main_db = log_db, main_db
-            stores = main_stores(main_db)
-            self.reference = stores.reference
-            self.alerts = stores.alerts
-            self.alert_traces = stores.alert_traces
-            self.commands = stores.commands
-            self.book = stores.book
-            self.documents = stores.documents
-            self.guarantees = stores.guarantees
-            self.codes = stores.codes
-            self.stamps = stores.stamps
-            self.gates = stores.gates
-            self.audit = stores.audit
-            self.access = stores.access
-            self.grants = stores.grants
-            self.sights = stores.sights
+            self.log_db = log_db
+            super().__init__(main_db)
         except BaseException:
             self.close()
             raise
@@ -173,6 +273,12 @@ class DataFolder:
             lock.release()
             raise
         return cls(path, lock, seen_bytes=seen_bytes, store_url=store_url)
+
+    def keeping(
+        self, _entries: Sequence[tuple[int, Batch, Array | None]]
+    ) -> Callable[[sa.Connection], None] | None:
+        """Nothing: history has what the log has, as soon as the log has it."""
+        return None
 
     def _stored_keys(self, hours: Sequence[int]) -> tuple[Array, Array]:
         self.log.settle()

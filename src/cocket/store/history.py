@@ -55,6 +55,9 @@ class _View:
 class History:
     """The history in ``folder``, registered in ``db`` (``log.sqlite``), of the observations in ``log``."""
 
+    moves_by_age = False
+    """Rows move to files when there are many of them."""
+
     def __init__(self, folder: Path, db: Database, log: Log, *, read_only: bool = False) -> None:
         self.folder = folder
         self._db = db

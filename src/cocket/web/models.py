@@ -128,6 +128,34 @@ class Stats(_Answer):
     now: Time
 
 
+class SitePartition(_Answer):
+    """One partition of a site."""
+
+    partition: int
+    worker: Annotated[str | None, Field(description="who has it; null: nobody at the moment")]
+    epoch: Annotated[int, Field(description="how often it has changed hands")]
+    lag_observations: Annotated[
+        int, Field(description="stored, not yet detected; -1 when its worker does not answer")
+    ]
+    failure: Annotated[str | None, Field(description="why its detectors do not run, in words")]
+
+
+class SiteWorker(_Answer):
+    """One worker of a site."""
+
+    id: str
+    at: Annotated[str, Field(description="its machine")]
+    version: str
+
+
+class Site(_Answer):
+    """Who does what, past one machine."""
+
+    site: str
+    partitions: list[SitePartition]
+    workers: list[SiteWorker]
+
+
 class ChangedZoneProperties(ZoneProperties):
     """A zone's properties and who changed them last."""
 

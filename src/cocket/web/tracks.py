@@ -12,7 +12,7 @@ from cocket.core.batch import Array, Batch, Texts, concat
 from cocket.core.schema import BY_NAME, NULL_INT, SCHEMA_VERSION, Kind
 from cocket.engine.ingest import on_journeys
 from cocket.store.bindings import Binding
-from cocket.store.history import History
+from cocket.store.history_contract import HistoryStore
 from cocket.web.answers import moment
 
 SHOWN: Final = (
@@ -55,7 +55,7 @@ class Track:
     rows: int
 
 
-def read(history: History, binding: Binding, max_points: int) -> Track:
+def read(history: HistoryStore, binding: Binding, max_points: int) -> Track:
     """All observations that a binding covers, thinned to ``max_points``. Times that are not to be trusted are left out."""
     to_us = _FOREVER if binding.to_us is None else binding.to_us
     batch = history.rows([(binding.device_id, binding.from_us, to_us)])

@@ -184,6 +184,7 @@ RIGHTS: Final[tuple[Right, ...]] = (
     _v1("GET", "/stream", "stream:read", "alert", personal=True, rows="list"),
     _v1("GET", "/health", "", "system", public="load balancers and the sign-in page ask whether it is up"),
     _v1("GET", "/stats", "system:read", "system"),
+    _v1("GET", "/site", "system:read", "system"),
     _v1("GET", "/metrics", "system:read", "system"),
     _v1("GET", "/rules", "rules:read", "rules"),
     _v1("PUT", "/rules", "rules:manage", "rules"),

@@ -189,3 +189,16 @@ async def put_demo(request: Request, service: Asked, body: JsonBody) -> Response
             service.clock.stop_at(parse_rfc3339(story["stop_at"]))
         service.clock.release()
     return answers.Json(story)
+
+
+@router.get(
+    "/site",
+    summary="Who does what, past one machine",
+    response_model=models.Site,
+    responses=declared(404),
+)
+def site(service: Asked) -> Response:
+    """The partitions of the site, each with the worker that has it (null: none at the moment) and how far it is. 404 on one machine."""
+    if service.site is None:
+        raise NotFound("this Cocket runs on one machine: there are no partitions")
+    return answers.Json(service.site.shown())

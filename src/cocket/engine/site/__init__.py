@@ -1,0 +1,1 @@
+"""Past one machine: lines in workers, doors elsewhere, and how they talk."""

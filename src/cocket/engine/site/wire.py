@@ -1,0 +1,103 @@
+"""What doors and workers say to each other: bodies, receipts, questions. MessagePack heads, Arrow bodies.
+
+cocket.SITE.line.P.submit    a part of a body → its receipt, once it is durable
+cocket.SITE.line.P.ask       a question to the owner of partition P → its answer
+cocket.SITE.declared         something declared was changed and is stored
+cocket.SITE.alerts           alerts were changed and are stored
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from cocket.core.doors import Decoded, Reject
+from cocket.core.errors import Busy, CocketError, Unavailable
+from cocket.store.log import decode, prepare
+
+MOST_ROWS: Final = 20_000
+"""Rows of one message; a longer body goes in several."""
+
+_LENGTH: Final = struct.Struct("<I")
+
+
+class Names:
+    """The subjects of a site."""
+
+    def __init__(self, site: str) -> None:
+        self._root = f"cocket.{site}"
+        self.declared = f"{self._root}.declared"
+        self.alerts = f"{self._root}.alerts"
+
+    def submit(self, partition: int) -> str:
+        """Where the owner of a partition takes observations."""
+        return f"{self._root}.line.{partition}.submit"
+
+    def ask(self, partition: int) -> str:
+        """Where it answers questions."""
+        return f"{self._root}.line.{partition}.ask"
+
+
+class _Head(msgspec.Struct, array_like=True):
+    n: int
+    size: int
+    source: str
+    rejects: list[tuple[int, str, str, str, bytes, str, str | None, str | None]]
+
+
+class Failed(msgspec.Struct, array_like=True, tag=True):
+    """Why it became nothing. ``retry_after_s`` of a ``Busy``, else None."""
+
+    detail: str
+    retry_after_s: int | None = None
+
+    def error(self) -> CocketError:
+        """As the error that it is."""
+        if self.retry_after_s is None:
+            return Unavailable(self.detail)
+        return Busy(self.detail, retry_after_s=self.retry_after_s)
+
+
+class Taken(msgspec.Struct, array_like=True, tag=True):
+    """It is durable."""
+
+    accepted: int
+    duplicates: int
+
+
+def packed(decoded: Decoded) -> bytes:
+    """A body, or a part of one."""
+    made = prepare(decoded.batch)
+    rejects = [
+        (r.row, r.field, r.rule, r.detail, r.raw, r.source, r.protocol, r.device_id) for r in decoded.rejects
+    ]
+    head = msgspec.msgpack.encode(_Head(decoded.batch.n, made.size, decoded.source, rejects))
+    return b"".join((_LENGTH.pack(len(head)), head, memoryview(made.blob)))
+
+
+def unpacked(message: bytes) -> Decoded:
+    """The inverse. ``DataDamaged`` or msgspec's errors if it is none."""
+    (length,) = _LENGTH.unpack_from(message)
+    end = _LENGTH.size + length
+    head = msgspec.msgpack.decode(message[_LENGTH.size : end], type=_Head)
+    batch = decode(pa.py_buffer(message)[end:], head.size, "a body from a door")
+    return Decoded(batch, np.arange(head.n), [Reject(*r) for r in head.rejects], head.source)
+
+
+def answered(message: bytes) -> Taken | Failed:
+    """What a worker answered to a body."""
+    return msgspec.msgpack.decode(message, type=Taken | Failed)
+
+
+def said(answer: Any) -> bytes:
+    """Any answer as a message."""
+    return msgspec.msgpack.encode(answer)
+
+
+def heard(message: bytes) -> Any:
+    """The answer to a question."""
+    return msgspec.msgpack.decode(message)

@@ -1,0 +1,169 @@
+"""A site of real processes: what one machine finds a site finds, whatever dies, stops or is cut off meanwhile.
+
+Checked the Jepsen way: what was acknowledged is stored, nothing twice, in the order of each device, and the alerts are those of an
+undisturbed run on one machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.engine import feed
+from tests.production.checker import FIELDS, Client, declare, sent, stored
+
+from cocket.core.clock import WallClock
+from cocket.engine.service import Service
+from cocket.up import Production
+
+
+def _until(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[tuple[object, ...]], dict[str, str]]:
+    """Alerts and tracks of the same observations, in order and once each, in one undisturbed process."""
+    folder: Path = tmp_path_factory.mktemp("one") / "folder"
+    with Service.open(folder, WallClock(), feed.SETTINGS) as service:
+        feed.declare(service)
+        for body in feed.bodies(shuffle=False, size=10_000):
+            feed.send(service, body)
+        feed.settle(service)
+        rows, _ = service.folder.alerts.page({"superseded": False}, None, 500, "newest")
+        counts = {
+            k: len(service.folder.history.rows([(f"SEAL{k:02d}", 0, 2**62)]).columns["observed_us"])
+            for k in range(feed.TRUCKS)
+        }
+    return sorted((tuple(r[f] for f in FIELDS) for r in rows), key=str), counts
+
+
+def test_whatever_dies_nothing_is_lost_and_the_alerts_are_the_same(site: Production, expected) -> None:
+    client = Client(site.url)
+    declare(client)
+    stop = threading.Event()
+    acknowledged: list[int] = []
+
+    def send() -> None:
+        try:
+            acknowledged.append(sent(client, feed.bodies(size=6), pace_s=0.35))
+        finally:
+            stop.set()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    done = _trouble(site, stop)  # here: what is started again ends with the thread that started it
+    sender.join()
+    for worker in site.workers:  # nobody is left asleep
+        if worker.pid is not None:
+            os.kill(worker.pid, signal.SIGCONT)
+    client.settled()
+    assert len(done) >= 5, done
+    alerts, counts = expected
+    assert stored(client) == counts
+    assert client.alerts() == alerts
+    assert acknowledged[0] >= sum(counts.values())
+    stats = client.until("GET", "/stats")
+    assert stats["observations"] == sum(counts.values())
+
+
+def _trouble(site: Production, stop: threading.Event) -> list[str]:
+    """One fault after the other, each mended by the supervisor or by itself, until the senders are done; their names."""
+    done: list[str] = []
+    rng = random.Random(5)
+    nodes, workers = site.nats.nodes, site.workers
+
+    def kill_worker() -> None:
+        pid = rng.choice(workers).pid
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    def pause_worker() -> None:
+        pid = rng.choice(workers).pid
+        if pid is None:
+            return
+        os.kill(pid, signal.SIGSTOP)
+        stop.wait(site.wanted.lease_s + 2)  # longer than its leases: others take its partitions
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+    def kill_leader() -> None:
+        node = site.nats.leader("COCKET_main_0") or nodes[0]
+        node.kill()
+
+    def kill_web() -> None:
+        if site.web.pid is not None:
+            os.kill(site.web.pid, signal.SIGKILL)
+
+    faults = [kill_worker, pause_worker, kill_leader, site.postgres.kill, kill_web, kill_worker]
+    for fault in faults:
+        if stop.wait(0.7):
+            break
+        fault()
+        done.append(getattr(fault, "__name__", str(fault)))
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end and not stop.is_set():
+            site.look()
+            time.sleep(0.1)
+    while not stop.wait(0.1):
+        site.look()
+    return done
+
+
+def test_a_worker_more_takes_its_share_and_one_less_leaves_none_without(site: Production) -> None:
+    client = Client(site.url)
+
+    def owners() -> list[str]:
+        return [p["worker"] for p in client.until("GET", "/site")["partitions"]]
+
+    _until(lambda: None not in owners() and len(set(owners())) == 2)
+    extra = site.add_worker()
+    _until(lambda: None not in owners() and len(set(owners())) == 3)
+    before = owners()
+    assert extra.pid is not None
+    os.kill(extra.pid, signal.SIGKILL)
+    site.workers.remove(extra)
+    _until(lambda: None not in owners() and len(set(owners())) == 2)
+    assert len(set(before)) == 3
+    assert client.send(b'{"device_id":"EXTRA","observed_at":"2026-03-02T06:00:00Z"}')["accepted"] == 1
+
+
+def test_devices_of_tcp_and_mqtt_come_in(site: Production) -> None:
+    import socket
+
+    from paho.mqtt import publish
+
+    client = Client(site.url)
+    host, _, port = site.addresses[0].split()[2].rpartition(":")
+    login = bytes.fromhex(
+        "78780d01012345678901234500018cdd0d0a"
+    )  # GT06 protocol, login of the manual's example
+    with socket.create_connection((host, int(port)), 20) as device:
+        device.sendall(login)
+        assert device.recv(64)[:2] == b"\x78\x78"
+    message = '{"_type":"location","lat":-1.25,"lon":36.8,"tst":1772431200,"tid":"t1"}'
+    publish.single(
+        "owntracks/driver/phone7",
+        message,
+        qos=1,
+        hostname="127.0.0.1",
+        port=site.mqtt_port,
+        auth={"username": site.nats.user, "password": site.nats.password},
+    )
+    _until(lambda: _known(client, "untrusted:driver-phone7"))
+
+
+def _known(client: Client, device: str) -> bool:
+    answer = client.http.get(f"/devices/{device}/last")
+    return answer.status_code == httpx.codes.OK

@@ -36,7 +36,7 @@ def postgres() -> Iterator[PostgresServer]:
     except BadSetting as error:
         pytest.skip(str(error))
     yield server
-    server.kill()  # a clean end would write everything to the disk once more, only to be deleted
+    server.stop(at_once=True)  # a clean end would write everything once more, only to be deleted
     shutil.rmtree(folder)
 
 

@@ -37,7 +37,7 @@ def own():
     except BadSetting as error:
         pytest.skip(str(error))
     yield server
-    server.kill()
+    server.stop(at_once=True)
     shutil.rmtree(place)
 
 
@@ -251,5 +251,5 @@ os.kill(os.getpid(), signal.SIGKILL)
     again = PostgresServer(place / "server", port=port)
     again.start()
     assert again.run("SELECT 1") == [[1]]
-    again.kill()
+    again.stop(at_once=True)
     shutil.rmtree(place)

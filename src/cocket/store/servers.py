@@ -243,9 +243,9 @@ class PostgresServer:
         """Delete a database, and end the sessions in it."""
         self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
-    def stop(self) -> None:
-        """End all sessions and shut down; what was committed needs no recovery."""
-        self._end(signal.SIGINT)
+    def stop(self, *, at_once: bool = False) -> None:
+        """End all sessions and shut down. ``at_once`` spares writing everything back: the next start recovers it."""
+        self._end(signal.SIGQUIT if at_once else signal.SIGINT)
 
     def kill(self) -> None:
         """Kill every process of the server at once (SIGKILL), as a crash would."""

@@ -172,15 +172,15 @@ def test_settles_what_is_unsure(place, monkeypatch):
 def fail_next_write(log: Log, monkeypatch: pytest.MonkeyPatch, *, kept: bool) -> None:
     """The next write fails, before it is stored or after."""
     if isinstance(log, JetStreamLog):
-        true_store = log._store
+        true_store = log._stream.store
 
         async def store(offset: int, payload: bytes) -> None:
-            log._store = true_store
+            log._stream.store = true_store
             if kept:
                 await true_store(offset, payload)
             raise Unavailable("no answer came")
 
-        log._store = store
+        log._stream.store = store
         return
     from contextlib import contextmanager
 

@@ -24,7 +24,8 @@ from cocket.core.keys import observation_keys
 from cocket.store.dedupe import Seen
 from cocket.store.history import History
 from cocket.store.log import Fenced, Totals, prepare
-from cocket.store.log_jetstream import JetStreamLog, _pieces
+from cocket.store.log_jetstream import JetStreamLog
+from cocket.store.log_pieces import pieces_of
 from cocket.store.nats_connection import Address, NatsConnection
 from cocket.store.nats_servers import NatsCluster
 
@@ -189,7 +190,7 @@ def test_a_leader_cut_off_from_the_others_acknowledges_nothing(place_on, tmp_pat
         )
         reader = JetStreamLog(only, place.database(), site=place.site, replicas=3, read_only=True)
         with pytest.raises(Unavailable):
-            only.run(reader._store(log.last_offset() + 1, b"what the cut-off leader is given"))
+            only.run(reader._stream.store(log.last_offset() + 1, b"what the cut-off leader is given"))
         writer = Writer(log, first=10)
         writer.goes_on()
         writer.stop()
@@ -389,7 +390,7 @@ def test_a_row_cut_short_by_a_failure_is_not_glued_to_another(place_on, tmp_path
     try:
         place = place_on(cluster)
         log = place.open()
-        parts = _pieces(None, [refused(1, random.Random(1).randbytes(30_000))], 0, 15_000)
+        parts = pieces_of(None, [refused(1, random.Random(1).randbytes(30_000))], 0, 15_000)
         assert [p.rejected for p in parts] == [0, 0, 0, 0, 1][-len(parts) :]
         log._write(parts[0], 5)
         log.append(None, received_us=6, rejects=[refused(2, b"short")])
@@ -520,11 +521,11 @@ def test_a_wrong_password_and_no_server_are_told_without_it(place, tmp_path):
 def test_pieces_are_one_when_they_fit():
     batch = numbered(0)
     prepared = prepare(batch)
-    assert len(_pieces(prepared, [refused(1)], 3, 10_000)) == 1
-    assert [(p.duplicates, p.rejected) for p in _pieces(None, [], 3, 10_000)] == [(3, 0)]
-    assert _pieces(None, [], 0, 10_000) == []
+    assert len(pieces_of(prepared, [refused(1)], 3, 10_000)) == 1
+    assert [(p.duplicates, p.rejected) for p in pieces_of(None, [], 3, 10_000)] == [(3, 0)]
+    assert pieces_of(None, [], 0, 10_000) == []
     with pytest.raises(CocketError, match="max_payload"):
-        _pieces(prepared, [], 0, 10)
+        pieces_of(prepared, [], 0, 10)
 
 
 def test_the_password_may_stand_in_a_file(place, tmp_path):

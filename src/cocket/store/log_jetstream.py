@@ -26,62 +26,36 @@ Source: NATS server 2.15, JetStream API; ADR-31 (direct get in batches).
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import re
 import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent import futures
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import nats.errors
 import sqlalchemy as sa
-from nats.aio.client import Client
 
 from cocket.core.batch import Array, Batch
 from cocket.core.errors import BadSetting, CocketError, DataDamaged, Unavailable
 from cocket.store.database import Database
+from cocket.store.jetstream import Stream
 from cocket.store.log import Entry, Fenced, Follower, Prepared, Totals, prepare
-from cocket.store.log_message import OVERHEAD, Kind, Message, pack_rejects
+from cocket.store.log_message import OVERHEAD, Message
+from cocket.store.log_pieces import Piece, pieces_of
 from cocket.store.nats_connection import ApiError, NatsConnection
 from cocket.store.quarantine import Quarantine, Quarantined
 from cocket.store.tables import quarantine, totals
 
-_WRONG_LAST: Final = frozenset({10071, 10164})
-_NO_STREAM: Final = 10059
-_NO_MESSAGE: Final = 10037
-_NAME_IN_USE: Final = 10058
 _BOOK_S: Final = 1.0
 _BOOK_WAIT_S: Final = 2.0
-_FETCH_BYTES: Final = 16 * 1024 * 1024
 _SUMS: Final = 65_536
-_LAPS: Final = 2
-_LAG_S: Final = 1.0
-_PROBES: Final = 36
-_PATIENCE_S: Final = 10.0
-_DEAF_S: Final = 1.0
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """What goes into one message."""
-
-    prepared: Prepared | None = None
-    rejects: tuple[Quarantined, ...] = ()
-    packed: bytes = b""
-    unpacked: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-    kind: Kind = "observations"
-    tick_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +106,7 @@ class JetStreamLog(Quarantine):
         self.partition = partition
         self.stream = stream_name(site, partition, generation)
         self.subject = f"cocket.log.{site}.{generation}.{partition}"
+        self._stream = Stream(connection, self.stream, self.subject, first)
         self._first = first
         self.booking_failure: CocketError | None = None
         self._connection = connection
@@ -160,10 +135,10 @@ class JetStreamLog(Quarantine):
 
     def _open(self, replicas: int) -> None:
         if self._read_only:
-            self._info()
+            self._stream.state()
             return
-        self._make_stream(replicas)
-        self._trust_leader()
+        self._stream.make(replicas)
+        self._stream.trust_leader()
         with self._db.write(self._turn) as connection:
             if connection.execute(self._own(totals.select())).first() is None:
                 zero = dict.fromkeys(
@@ -188,64 +163,22 @@ class JetStreamLog(Quarantine):
             )
         self._state = (last, sums)
         try:
-            self._write(_Piece(kind="claim"), self._received_us)
+            self._write(Piece(kind="claim"), self._received_us)
         except Fenced:
             self._fenced = None  # somebody was quicker: the log is taken over from him
             return Unavailable(f"others keep writing to the stream {self.stream}; end them first")
         return None
 
-    def _make_stream(self, replicas: int) -> None:
-        wanted = {
-            "name": self.stream,
-            "subjects": [self.subject],
-            "storage": "file",
-            "retention": "limits",
-            "discard": "new",
-            "max_msgs": -1,
-            "max_bytes": -1,
-            "max_age": 0,
-            "max_msg_size": -1,
-            "num_replicas": replicas,
-            "duplicate_window": 100_000_000,
-            "allow_direct": True,
-            "deny_delete": True,
-            "first_seq": self._first,
-        }
-        try:
-            try:
-                found = self._connection.api(f"STREAM.INFO.{self.stream}", {})["config"]
-            except ApiError as error:
-                if error.code != _NO_STREAM:
-                    raise
-                try:
-                    found = self._connection.api(f"STREAM.CREATE.{self.stream}", wanted)["config"]
-                except ApiError as clash:
-                    if clash.code != _NAME_IN_USE:  # else made by another meanwhile
-                        raise
-                    found = self._connection.api(f"STREAM.INFO.{self.stream}", {})["config"]
-            kept = ("subjects", "storage", "retention", "discard", "max_msgs", "max_bytes", "max_age")
-            other = [key for key in kept if found.get(key, 0) != wanted[key]]
-            if other:
-                raise BadSetting(
-                    f"the stream {self.stream} is not one of ours: its {', '.join(other)} differ; choose another log.site"
-                )
-            if found["num_replicas"] != replicas:
-                self._connection.api(f"STREAM.UPDATE.{self.stream}", {**found, "num_replicas": replicas})
-        except ApiError as error:
-            raise Unavailable(
-                f"NATS refuses the stream {self.stream} in {replicas} replicas: {error}"
-            ) from error
-
     def _newest(self, known: Totals) -> tuple[int, Totals]:
         """The last offset, and the sums up to it."""
-        state = self._info()
+        state = self._stream.state()
         last = int(state["last_seq"])
         if last < max(1, int(state["first_seq"])):  # nothing, or all of it trimmed, and booked before that
             return last, known
-        message = self._at(last)
+        message = self._stream.at(last)
         if message is None:
             raise DataDamaged(
-                f"{self._where(last)} is missing, though it is the last; restore the stream from a copy"
+                f"{self._stream.where(last)} is missing, though it is the last; restore the stream from a copy"
             )
         self._received_us = message.received_us
         return last, message.sums
@@ -270,7 +203,7 @@ class JetStreamLog(Quarantine):
         with self._lock:
             self.settle()
             room = self._connection.run(self._connection.max_payload()) - OVERHEAD
-            for piece in _pieces(prepared, rejects, duplicates, room):
+            for piece in pieces_of(prepared, rejects, duplicates, room):
                 self._write(piece, received_us)
             self._book_soon(wait=bool(rejects))
             return self._state[0]
@@ -279,7 +212,7 @@ class JetStreamLog(Quarantine):
         """As ``Log.append_tick``."""
         with self._lock:
             self.settle()
-            self._write(_Piece(kind="tick", tick_us=tick_us), tick_us)
+            self._write(Piece(kind="tick", tick_us=tick_us), tick_us)
             self._book_soon()
             return self._state[0]
 
@@ -297,7 +230,7 @@ class JetStreamLog(Quarantine):
         """Whether another writer took over: then this one is of no use any more, but for reading."""
         return self._fenced is not None
 
-    def _write(self, piece: _Piece, received_us: int) -> None:
+    def _write(self, piece: Piece, received_us: int) -> None:
         if self._read_only:
             raise Unavailable(f"the log {self.stream} was opened for reading only")
         last, sums = self._state
@@ -336,7 +269,7 @@ class JetStreamLog(Quarantine):
     def _finish(self, unsure: _Unsure) -> None:
         """Publish until it is known to stand in the stream; then it counts."""
         try:
-            self._connection.run(self._store(unsure.message.offset, unsure.payload))
+            self._connection.run(self._stream.store(unsure.message.offset, unsure.payload))
         except Fenced as error:
             self._unsure, self._fenced = None, error.detail
             raise
@@ -349,78 +282,6 @@ class JetStreamLog(Quarantine):
         self._remember(unsure.message)
         if self._follow is not None:
             self._follow(unsure.entry, unsure.keys)
-
-    async def _store(self, offset: int, payload: bytes) -> None:
-        headers = {"Nats-Expected-Last-Sequence": str(offset - 1), "Nats-Expected-Stream": self.stream}
-        end = time.monotonic() + self._connection.timeout_s
-        deaf_at = time.monotonic() + _DEAF_S
-
-        async def attempt(client: Client, seconds: float) -> bool:
-            said = await client.request(self.subject, payload, timeout=seconds, headers=headers)
-            answer = json.loads(said.data)
-            refused = answer.get("error")
-            if refused is None:
-                if answer["seq"] != offset:
-                    raise DataDamaged(f"the stream {self.stream} stored message {offset} as {answer['seq']}")
-                return True
-            if refused.get("err_code") in _WRONG_LAST:
-                return False
-            if refused["code"] == 503:
-                raise nats.errors.NoRespondersError
-            raise ApiError(refused.get("err_code", refused["code"]), refused.get("description", ""))
-
-        while True:
-            try:
-                if await self._connection.persist(attempt, f"store message {offset} of {self.stream}"):
-                    return
-            except ApiError as error:
-                raise Unavailable(f"NATS refuses to store into the stream {self.stream}: {error}") from error
-            last = await self._is_there(offset, payload)
-            if last is None:
-                return
-            if time.monotonic() > end:
-                raise self._suspense(offset, last)
-            if time.monotonic() > deaf_at:  # a leader that is cut off from the others says so for ever
-                self._connection.elsewhere()
-                deaf_at = time.monotonic() + _DEAF_S
-            await self._connection.pause()
-
-    def _suspense(self, offset: int, last: int) -> CocketError:
-        if last < offset - 1:
-            return DataDamaged(
-                f"the stream {self.stream} ends at {last}, but message {offset - 1} was acknowledged: the servers lost some; "
-                "restore it from a copy"
-            )
-        return Unavailable(
-            f"NATS at {self._connection.address} neither stores message {offset} of {self.stream} nor refuses it "
-            f"within {self._connection.timeout_s:g} s"
-        )
-
-    async def _is_there(self, offset: int, payload: bytes) -> int | None:
-        """None if our message stands at ``offset``, else where the stream ends. ``Fenced`` if another's stands there.
-
-        Nothing is concluded from what is not there: what we published may be under way, and a new leader may lag.
-        """
-        found = await self._leader_gives(offset)
-        if found == payload:
-            return None
-        state = (await self._connection.call(f"STREAM.INFO.{self.stream}", {}))["state"]
-        if found is not None or int(state["first_seq"]) > offset:
-            raise Fenced(
-                f"another writer has taken over the log {self.stream} (message {offset} is not ours); "
-                "nothing was written, and this process will not write to it any more"
-            )
-        return int(state["last_seq"])
-
-    async def _leader_gives(self, offset: int) -> bytes | None:
-        """A message as the stream's leader has it; None if it has none there."""
-        try:
-            answer = await self._connection.call(f"STREAM.MSG.GET.{self.stream}", {"seq": offset})
-        except ApiError as error:
-            if error.code != _NO_MESSAGE:
-                raise Unavailable(f"NATS does not give message {offset} of {self.stream}: {error}") from error
-            return None
-        return base64.b64decode(answer["message"].get("data", ""))
 
     # booking
 
@@ -495,14 +356,14 @@ class JetStreamLog(Quarantine):
         part: Quarantined | None = None
         rejects: list[tuple[int, list[Quarantined]]] = []
         while at < last:
-            fetched = self._fetch(at + 1, 256)
+            fetched = self._stream.fetch(at + 1, 256, last)
             if not fetched or fetched[0][0] != at + 1:
                 raise DataDamaged(
                     f"messages from {at + 1} on are missing in the stream {self.stream}, and were not booked; "
                     "restore it from a copy"
                 )
             for offset, payload in fetched:
-                message = self._checked(offset, payload)
+                message = self._stream.checked(offset, payload)
                 some = message.quarantined()
                 if some and part is not None and replace(some[0], raw=b"") == replace(part, raw=b""):
                     some[0] = replace(part, raw=part.raw + some[0].raw)
@@ -528,15 +389,17 @@ class JetStreamLog(Quarantine):
         while rows < max_rows and len(found) < max_rows:
             if not ahead:
                 batch = int((max_rows - rows) / self._rows_each) + 1
-                ahead = self._fetch(wanted, min(batch, 1024))
+                ahead = self._stream.fetch(
+                    wanted, min(batch, 1024), None if self._read_only else self._state[0]
+                )
                 if not ahead:
                     break
             offset, payload = ahead.popleft()
-            message = self._checked(offset, payload)
+            message = self._stream.checked(offset, payload)
             if message.n:
                 self._rows_each = 0.9 * self._rows_each + 0.1 * message.n
             self._remember(message)
-            found.append(message.entry(self._where(offset)))
+            found.append(message.entry(self._stream.where(offset)))
             rows += message.n
             wanted = offset + 1
         with self._ahead_lock:
@@ -549,145 +412,13 @@ class JetStreamLog(Quarantine):
             (start, ahead), self._ahead = self._ahead, (0, deque())
         return ahead if start == wanted else deque()
 
-    def _fetch(self, wanted: int, batch: int) -> deque[tuple[int, bytes]]:
-        """Messages from ``wanted`` on (from the first one, if that was trimmed), without a gap; empty at the end."""
-        if not self._read_only and wanted > self._state[0]:
-            return deque()
-        answer = self._connection.run(
-            self._connection.gather(
-                f"$JS.API.DIRECT.GET.{self.stream}",
-                {"seq": wanted, "batch": batch, "max_bytes": _FETCH_BYTES},
-            )
-        )
-        found: deque[tuple[int, bytes]] = deque()
-        for message in answer:
-            offset = int((message.headers or {})["Nats-Sequence"])
-            if offset != wanted + len(found):
-                break
-            found.append((offset, message.data))
-        return found or self._fetch_hard(wanted)
-
-    def _fetch_hard(self, wanted: int) -> deque[tuple[int, bytes]]:
-        """The one who was asked has not got it: it was trimmed, or it lags, or it lost it; the leader knows, or another."""
-        end: float | None = None
-        laps = 0
-        while True:
-            about = self._about()
-            first, last = int(about["state"]["first_seq"]), int(about["state"]["last_seq"])
-            offset = max(wanted, first)
-            if offset > last:
-                if self._read_only or offset > self._state[0]:
-                    return deque()
-            elif payload := self._connection.run(self._leader_gives(offset)):
-                return deque([(offset, payload)])
-            elif payload := self._another_gives(offset):
-                if gaps := _gaps_in(about["state"]):
-                    self._distrust(about, f"{gaps} messages")
-                return deque([(offset, payload)])
-            copies = int(about["config"]["num_replicas"])
-            end = end or time.monotonic() + (
-                min(_PATIENCE_S, self._connection.timeout_s) if copies > 1 else 0.0
-            )
-            if time.monotonic() > end and laps >= _LAPS:
-                raise DataDamaged(
-                    f"{self._where(offset)} is missing: no server gives it (it is gone, or does not match their own checksum); "
-                    "restore the stream from a copy"
-                )
-            laps += 1
-            self._connection.run(self._connection.pause())
-
-    def _distrust(self, about: dict[str, Any], what: str) -> None:
-        """The leader lacks what others have. It would hand its gaps on to a server that has to catch up: another has to lead."""
-        name = about.get("cluster", {}).get("leader", "")
-        _log.warning(
-            "the NATS server %s lacks %s of the stream %s, which others have: its copy is damaged. Stop it, delete the folder of this "
-            "stream in its store, and start it again; it gets a new copy",
-            name,
-            what,
-            self.stream,
-        )
-        try:
-            self._connection.api(f"STREAM.LEADER.STEPDOWN.{self.stream}", {})
-        except (ApiError, Unavailable) as error:
-            _log.warning("%s goes on leading the stream %s: %s", name, self.stream, error)
-
-    def _trust_leader(self) -> None:
-        """Let nobody lead whose copy has gaps. We delete from the front only, so that a whole copy has none."""
-        end = time.monotonic() + self._connection.timeout_s / 2
-        while True:
-            about = self._about()
-            gaps = _gaps_in(about["state"])
-            if not gaps or int(about["config"]["num_replicas"]) == 1:
-                return
-            self._distrust(about, f"{gaps} messages")
-            if time.monotonic() > end:
-                return  # nobody has them all; reading says which are missing
-            self._connection.run(self._connection.pause())
-
-    def _another_gives(self, offset: int) -> bytes | None:
-        """A message as any replica has it; each request goes to one of them by chance."""
-        for _ in range(12):
-            try:
-                answer = self._connection.run(
-                    self._connection.gather(f"$JS.API.DIRECT.GET.{self.stream}", {"seq": offset, "batch": 1})
-                )
-            except ApiError:
-                continue
-            for message in answer:
-                if int((message.headers or {})["Nats-Sequence"]) == offset and self._sound(
-                    offset, message.data
-                ):
-                    return bytes(message.data)
-        return None
-
-    def _sound(self, offset: int, payload: bytes) -> bool:
-        try:
-            Message.from_bytes(offset, payload, "")
-        except DataDamaged:
-            return False
-        return True
-
-    def _checked(self, offset: int, payload: bytes) -> Message:
-        """The message, if anybody has it whole. ``DataDamaged`` names it if nobody has."""
-        where = self._where(offset)
-        try:
-            return Message.from_bytes(offset, payload, where)
-        except DataDamaged:
-            again = self._connection.run(self._leader_gives(offset))
-            if again is None or not self._sound(offset, again):
-                again = self._another_gives(offset)
-            if again is None:
-                raise
-            _log.warning("%s came damaged from one server, and whole from another", where)
-            return Message.from_bytes(offset, again, where)
-
-    def _at(self, offset: int) -> Message | None:
-        """The message at ``offset``, None if there is none."""
-        payload = self._connection.run(self._leader_gives(offset)) or self._another_gives(offset)
-        return None if payload is None else self._checked(offset, payload)
-
-    def _where(self, offset: int) -> str:
-        return f"log entry at offset {offset} in the stream {self.stream}"
-
-    def _about(self) -> dict[str, Any]:
-        try:
-            return self._connection.api(f"STREAM.INFO.{self.stream}", {})
-        except ApiError as error:
-            raise Unavailable(
-                f"NATS at {self._connection.address} has no stream {self.stream}: {error}"
-            ) from error
-
-    def _info(self) -> dict[str, Any]:
-        state: dict[str, Any] = self._about()["state"]
-        return state
-
     def last_offset(self) -> int:
         """As ``Log.last_offset``; with ``read_only``, the servers are asked."""
-        return int(self._info()["last_seq"]) if self._read_only else self._state[0]
+        return int(self._stream.state()["last_seq"]) if self._read_only else self._state[0]
 
     def first_offset(self) -> int:
         """As ``Log.first_offset``; the servers are asked."""
-        return max(1, int(self._info()["first_seq"]))
+        return max(1, int(self._stream.state()["first_seq"]))
 
     def rows_after(self, offset: int) -> int:
         """As ``Log.rows_after``: the difference of two sums, most often from memory."""
@@ -700,7 +431,7 @@ class JetStreamLog(Quarantine):
             first = self.first_offset()
             if first > last:
                 return 0
-            message = self._at(max(offset, first))
+            message = self._stream.at(max(offset, first))
             if message is None:  # trimmed meanwhile
                 return self.rows_after(offset)
             upto = message.sums.observations - (message.n if offset < first else 0)
@@ -748,130 +479,22 @@ class JetStreamLog(Quarantine):
         with self._db.read() as connection:
             compacted = connection.execute(self._own(sa.select(totals.c.compacted_offset))).scalar() or 0
         compacted = max(compacted, self._first - 1)
-        state = self._info()
+        state = self._stream.state()
         first, last = max(1, int(state["first_seq"])), int(state["last_seq"])
         found = []
         if first > compacted + 1:
             found.append(
                 f"log entries {compacted + 1} to {first - 1} are missing in the stream {self.stream}"
             )
-        found.extend(self._damage(first, last))
-        found.extend(self._gaps(first, last))
+        found.extend(self._stream.damage(first, last))
+        found.extend(self._stream.gaps(first, last))
         known = self._booked()[0] if self._read_only else max(self._state[0], self._booked()[0])
         if last < known:
             found.append(f"log entries {last + 1} to {known} are missing in the stream {self.stream}")
         return found
-
-    def _damage(self, first: int, last: int) -> Iterator[str]:
-        at = first
-        while at <= last:
-            try:
-                fetched = self._fetch(at, 256)
-            except DataDamaged as error:
-                yield error.detail
-                at += 1
-                continue
-            if not fetched:
-                return
-            for offset, payload in fetched:
-                try:
-                    self._checked(offset, payload).entry(self._where(offset))
-                except DataDamaged as error:
-                    yield error.detail
-                at = offset + 1
-
-    def _gaps(self, first: int, last: int) -> Iterator[str]:
-        """Whether a copy has gaps that others fill. Each question is answered by one of the servers, by chance, for its own copy."""
-        if int(self._about()["config"]["num_replicas"]) == 1 or last < first:
-            return
-        for _ in range(_LAPS + 1):
-            others = self._about().get("cluster", {}).get("replicas", [])
-            lacking = self._lacking(first, last)
-            if not lacking:
-                return
-            if all(other.get("current") and not other.get("lag") for other in others):  # nobody only lags
-                yield (
-                    f"one of the servers lacks {lacking} messages of the stream {self.stream}, which others have: stop it, delete the "
-                    "folder of this stream in its store, and start it again; it gets a new copy"
-                )
-                return
-            time.sleep(_LAG_S)
-
-    def _lacking(self, first: int, last: int) -> int:
-        lacking = 0
-        for _ in range(_PROBES):
-            answer = self._connection.run(
-                self._connection.gather(f"$JS.API.DIRECT.GET.{self.stream}", {"seq": first, "batch": 1})
-            )
-            for message in answer:
-                behind = int((message.headers or {}).get("Nats-Num-Pending", last - first))
-                lacking = max(lacking, last - first - behind)
-        return lacking
 
     def close(self) -> None:
         """Book what waits. What was acknowledged is safe without this; the connection is the caller's."""
         self._booker.shutdown()
         if not self._read_only and self._fenced is None:
             self.book()
-
-
-def _gaps_in(state: dict[str, Any]) -> int:
-    """How many messages a copy lacks between its first and its last."""
-    held = int(state["messages"])
-    return int(state["last_seq"]) + 1 - int(state["first_seq"]) - held if held else 0
-
-
-def _pieces(
-    prepared: Prepared | None, rejects: Sequence[Quarantined], duplicates: int, room: int
-) -> list[_Piece]:
-    """A group as messages of at most ``room`` bytes: rows first, rejects last; one message if it fits."""
-    rows = [] if prepared is None or not prepared.batch.n else _split(prepared, room)
-    refused = list(_split_rejects(tuple(rejects), room)) if rejects else []
-    pieces = [_Piece(prepared=part) for part in rows]
-    if len(rows) == len(refused) == 1 and rows[0].blob.size + len(refused[0].packed) <= room:
-        pieces = [replace(refused[0], prepared=rows[0])]
-    else:
-        pieces += refused
-    if duplicates and not pieces:
-        pieces = [_Piece()]
-    if pieces:
-        pieces[-1] = replace(pieces[-1], duplicates=duplicates)
-    return pieces
-
-
-def _split(prepared: Prepared, room: int) -> list[Prepared]:
-    if prepared.blob.size <= room:
-        return [prepared]
-    n = prepared.batch.n
-    if n == 1:
-        raise BadSetting(
-            f"one observation does not fit into the NATS servers' max_payload ({room} bytes): raise it"
-        )
-    halves = (slice(0, n // 2), slice(n // 2, n))
-    return [
-        part
-        for rows in halves
-        for part in _split(
-            prepare(prepared.batch.take(rows), None if prepared.keys is None else prepared.keys[rows]), room
-        )
-    ]
-
-
-def _split_rejects(rejects: tuple[Quarantined, ...], room: int) -> Iterator[_Piece]:
-    packed, unpacked = pack_rejects(rejects)
-    if len(packed) <= room:
-        yield _Piece(rejects=rejects, packed=packed, unpacked=unpacked, rejected=len(rejects))
-    elif len(rejects) > 1:
-        middle = len(rejects) // 2
-        yield from _split_rejects(rejects[:middle], room)
-        yield from _split_rejects(rejects[middle:], room)
-    else:  # one row, longer than a message: its bytes come in parts, and it counts, and is booked, with the last
-        whole, size = rejects[0], room // 2
-        cuts = range(0, len(whole.raw), size)
-        for at in cuts:
-            part = replace(whole, raw=whole.raw[at : at + size])
-            packed, unpacked = pack_rejects((part,))
-            last = at + size >= len(whole.raw)
-            yield _Piece(
-                rejects=rejects if last else (), packed=packed, unpacked=unpacked, rejected=int(last)
-            )

@@ -14,6 +14,7 @@ from tests.store.histories import DAY, EVER, HOUR, T0, folder_case, moto, pg_cas
 
 from cocket.core.batch import Batch, Texts
 from cocket.store.observation_moves import Mover
+from cocket.store.observation_upkeep import Upkeep
 
 ENGINES = ["folder", "postgresql", "bucket"]
 NAMES = ["d1", "D1", "é", "d\0", "d\x1a0", "d\x1a", "a,b", 'q"{}\\', "100%", "NULL"]
@@ -106,7 +107,7 @@ def is_unlocked(batch: Batch):
 def test_whatever_happens_it_says_what_a_plain_list_says(new_history, engine, steps, drawn):
     with new_history(engine) as case, pytest.MonkeyPatch.context() as patch:
         patch.setattr("cocket.store.parquet.GROUP_ROWS", 16)
-        patch.setattr("cocket.store.observation_moves.FAN", 2)
+        patch.setattr("cocket.store.observation_upkeep.FAN", 2)
         patch.setattr("cocket.store.history._FAN", 2)
         patch.setattr("cocket.store.observation_moves.SLAB_ROWS", 20)
         patch.setattr("cocket.store.observation_moves.FILE_SLABS", 2)
@@ -167,7 +168,7 @@ def test_a_read_takes_in_nothing_by_halves(new_history, engine, monkeypatch):
     """Rows come, days pass, files are written, merged and struck, while two threads read."""
     import threading
 
-    monkeypatch.setattr("cocket.store.observation_moves.FAN", 2)
+    monkeypatch.setattr("cocket.store.observation_upkeep.FAN", 2)
     monkeypatch.setattr("cocket.store.history._FAN", 2)
     with new_history(engine) as case:
         wanted = [(name, -EVER, EVER) for name in NAMES]
@@ -220,7 +221,7 @@ STEPS = {
     "before it counts": (Mover, "_register"),
     "while it is let count": ("cocket.store.observation_files.FileList", "register"),
     "before it is dropped": (Mover, "_drop"),
-    "before a merge counts": (Mover, "_replace"),
+    "before a merge counts": (Upkeep, "_replace"),
     "before merged files are deleted": ("place", "remove"),
 }
 
@@ -234,7 +235,7 @@ def test_a_stop_at_any_step_loses_and_doubles_nothing(new_history, engine, step,
             case.take(batch_at(case.clock.us, 8, seed), partition=seed % 2)
             case.clock.us += 2 * DAY
         if "merge" in step:
-            monkeypatch.setattr("cocket.store.observation_moves.FAN", 2)
+            monkeypatch.setattr("cocket.store.observation_upkeep.FAN", 2)
             case.history.compact(0)
         owner, name = STEPS[step]
         if owner == "place":

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.store.histories import DAY, EVER, T0, moto, pg_case
 
 from cocket.core.batch import Batch, Texts
-from cocket.core.errors import BadSetting, DataDamaged, Unavailable
+from cocket.core.errors import BadSetting, Busy, DataDamaged, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import COLUMNS, NULL_INT, Kind
 from cocket.store.copy_format import copied_columns, copy_body, read_rows
@@ -311,9 +311,13 @@ def test_one_moves_at_a_time(case, make_batch, monkeypatch):
     case.clock.us += 10 * DAY
     true = Mover._register
     other = case.reopen()
+    monkeypatch.setattr("cocket.store.observation_moves.PATIENCE_MS", 50)
 
     def meanwhile(self, name, new):
-        assert (other.compact(), other.merge(), other.expire(EVER)) == (0, 0, 0)
+        assert (other.compact(), other.merge()) == (0, 0)
+        for forget in (other.expire, other.old):
+            with pytest.raises(Busy, match="moved"):
+                forget(EVER)
         return true(self, name, new)
 
     monkeypatch.setattr(Mover, "_register", meanwhile)
@@ -328,7 +332,7 @@ def test_who_is_overtaken_takes_its_files_back(case, make_batch, monkeypatch):
     other = case.reopen()
 
     @contextmanager
-    def nobody_asks(_self):
+    def nobody_asks(_self, **_):
         yield True
 
     true = Mover._register
@@ -361,7 +365,7 @@ def test_a_long_reader_keeps_a_day_from_moving_but_nobody_waits_for_it(case, mak
 def test_what_is_chosen_leaves_tables_and_files(case, make_batch, monkeypatch):
     """In a file, a table on its way to one, a day, and the rest."""
     monkeypatch.setattr("cocket.store.observation_moves.SLAB_ROWS", 20)
-    monkeypatch.setattr("cocket.store.observation_moves._DELETED_AT_ONCE", 7)
+    monkeypatch.setattr("cocket.store.observation_upkeep._DELETED_AT_ONCE", 7)
     case.take(make_batch(60, 1))
     case.clock.us += 10 * DAY
     case.history.compact()

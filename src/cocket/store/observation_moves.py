@@ -23,17 +23,15 @@ import numpy as np
 import pg8000
 import sqlalchemy as sa
 
-from cocket.core.errors import CocketError, DataDamaged
+from cocket.core.errors import Busy, CocketError, DataDamaged
 from cocket.core.schema import BY_NAME
-from cocket.store.copy_format import stored_text, told_text
+from cocket.store.copy_format import told_text
 from cocket.store.copying import UNDEFINED_TABLE, Gone, ask_spans, copied, spans_sql
 from cocket.store.database import Database
-from cocket.store.history import is_old, kept
-from cocket.store.history_contract import Chosen
 from cocket.store.history_places import Place
-from cocket.store.observation_files import FileList, packed, unpacked
+from cocket.store.observation_files import FileList, packed
 from cocket.store.observation_tables import DAY_US, REST, observation_periods
-from cocket.store.parquet import FileWriter, HistoryFile, slabs
+from cocket.store.parquet import FileWriter, HistoryFile
 from cocket.store.postgresql_dialect import sqlstate
 from cocket.store.rows import Rows, in_order, join
 from cocket.store.spans import Spans
@@ -46,16 +44,14 @@ FILE_SLABS: Final = 8
 
 FAN: Final = 8
 TOP_LEVEL: Final = 4
+PATIENCE_MS: Final = 30_000
+"""How long forgetting waits for moving to end."""
+
 _MOVER: Final = 0x636F636B_01
 _MAKER: Final = 0x636F636B_02
 """Advisory locks: of the one process that moves, and of the one transaction that makes days."""
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
-_DELETED_AT_ONCE: Final = 5_000
-
-
-class _OvertakenError(Exception):
-    """Another process changed what was to be replaced: nothing of this is kept."""
 
 
 class Mover:
@@ -68,14 +64,16 @@ class Mover:
         self._place = place
 
     @contextmanager
-    def _alone(self) -> Iterator[bool]:
-        """Whether no other process or thread is moving anything; none begins before the block ends."""
+    def _alone(self, *, wait: bool = False) -> Iterator[bool]:
+        """Whether no other process or thread is moving anything; none begins before the block ends.
+
+        With ``wait`` it is always so: ``Busy`` if the others have not ended after ``PATIENCE_MS``.
+        """
         session = self._db.engine.raw_connection()
         session.detach()
         cursor: Any = session.cursor()
         try:
-            cursor.execute(f"SELECT pg_try_advisory_lock({_MOVER})")
-            free = bool(cursor.fetchone()[0])
+            free = self._locked(cursor, wait=wait)
             if free:
                 for path in self._folder.glob("*.tmp"):
                     path.unlink(missing_ok=True)
@@ -84,6 +82,22 @@ class Mover:
             with suppress(pg8000.Error, OSError):  # then the session is gone, and the lock with it
                 cursor.execute("SELECT pg_advisory_unlock_all()")
             session.close()
+
+    @staticmethod
+    def _locked(cursor: Any, *, wait: bool) -> bool:
+        if not wait:
+            cursor.execute(f"SELECT pg_try_advisory_lock({_MOVER})")
+            return bool(cursor.fetchone()[0])
+        cursor.execute(f"SET lock_timeout = {PATIENCE_MS}")
+        try:
+            cursor.execute(f"SELECT pg_advisory_lock({_MOVER})")
+        except pg8000.Error as error:
+            if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+                raise
+            raise Busy(
+                "observations are being moved to files; try again when that is done", retry_after_s=60
+            ) from error
+        return True
 
     @contextmanager
     def _writing(self, wait_ms: int = 0) -> Iterator[sa.Connection]:
@@ -201,7 +215,7 @@ class Mover:
             columns, expected = self._filled(connection, name)
             devices = self._devices(connection, name)
         new: list[HistoryFile] = []
-        waiting = list(_slabs_of(devices))
+        waiting = list(slabs_of(devices))
         while waiting:
             parts, waiting = waiting[:FILE_SLABS], waiting[FILE_SLABS:]
             file = self._write((self._slab(name, columns, part) for part in parts), columns, None)
@@ -265,7 +279,7 @@ class Mover:
     ) -> Iterator[Rows]:
         """All rows of a table with event time in [from, to), as the transaction sees it, some at a time; offsets are ``packed``."""
         where = f"WHERE observed_us >= {int(from_us)} AND observed_us < {int(to_us)}"
-        for devices in _slabs_of(self._devices(connection, name, where)):
+        for devices in slabs_of(self._devices(connection, name, where)):
             yield self._rows_of(connection, name, list(BY_NAME), devices, (from_us, to_us))
 
     def _write(self, parts: Iterable[Rows], columns: Sequence[str], level: int | None) -> HistoryFile | None:
@@ -306,155 +320,8 @@ class Mover:
         for file in files:
             self._place.remove(file.path.name)
 
-    # files
 
-    def _all(self) -> list[HistoryFile]:
-        with self._db.read() as connection:
-            return self._files.and_moving(connection)[1]
-
-    def merge(self) -> int:
-        """Merge ``FAN`` files of one level into one, as often as there are so many."""
-        with self._alone() as free:
-            rows = 0
-            for level in range(TOP_LEVEL if free else 0):
-                while len(same := [f for f in self._all() if f.level == level]) >= FAN:
-                    old = same[:FAN]
-                    columns = [name for f in old for name in f.columns()]
-                    with self._local(old) as files:
-                        new = self._write(slabs(files, SLAB_ROWS), columns, level + 1)
-                    if not self._replace(old, new):
-                        return rows
-                    rows += sum(f.facts.rows for f in old)
-            return rows
-
-    def expire(self, before_us: int, chosen: Chosen | None) -> int:
-        """Forget what is older, or of that what ``chosen`` marks, in files and in tables."""
-        with self._alone() as free:
-            if not free:
-                return 0
-            expired = sum(self._expire_file(f, before_us, chosen) for f in self._all())
-            for name in self._tables(before_us):
-                if chosen is None:
-                    expired += self._expire_table(name, before_us)
-                    continue
-                for rows in self._old_rows(name, before_us, chosen):
-                    expired += self._delete(name, rows)
-            return expired
-
-    def old(self, before_us: int, chosen: Chosen | None) -> int:
-        """How many observations ``expire`` would forget."""
-        found = 0
-        for file in self._all():
-            if file.facts.oldest_us < before_us:
-                with self._local([file]) as files:
-                    parts = slabs(files, SLAB_ROWS)
-                    found += sum(int(is_old(rows, before_us, chosen).sum()) for rows in parts)
-        for name in self._tables(before_us):
-            found += sum(rows.batch.n for rows in self._old_rows(name, before_us, chosen))
-        return found
-
-    def _expire_file(self, file: HistoryFile, before_us: int, chosen: Chosen | None) -> int:
-        if file.facts.oldest_us >= before_us:
-            return 0
-        new = None
-        with self._local([file]) as files:
-            if chosen is not None and not any(
-                is_old(rows, before_us, chosen).any() for rows in slabs(files, SLAB_ROWS)
-            ):
-                return 0
-            if chosen is not None or file.facts.newest_us >= before_us:
-                stay = (kept(r, ~is_old(r, before_us, chosen)) for r in slabs(files, SLAB_ROWS))
-                new = self._write(stay, file.columns(), file.level)
-        if not self._replace([file], new):
-            return 0
-        return file.facts.rows - (0 if new is None else new.facts.rows)
-
-    def _tables(self, before_us: int) -> list[str]:
-        """The tables that may hold observations of before, each by itself."""
-        periods = observation_periods.c
-        query = sa.select(periods.name).where(
-            periods.state.in_(("hot", "moving")),
-            sa.or_(periods.from_us.is_(None), periods.from_us < before_us),
-        )
-        with self._db.read() as connection:
-            return [REST, *connection.execute(query.order_by(periods.name)).scalars()]
-
-    def _old_rows(self, name: str, before_us: int, chosen: Chosen | None) -> Iterator[Rows]:
-        """The rows of a table that ``expire`` would forget, some at a time; partition and offset are ``packed``."""
-        with self._db.read() as connection:
-            devices = self._devices(connection, name)
-        for slab in _slabs_of(devices):
-            rows = self._slab(name, list(BY_NAME), slab, before_us)
-            if rows.batch.n:
-                yield rows.take(is_old(rows, before_us, chosen))
-
-    def _delete(self, name: str, rows: Rows) -> int:
-        gone = 0
-        partitions, offsets = unpacked(rows.offsets)
-        device = rows.batch.texts("device_id")
-        names = [] if device is None else [stored_text(text or "") for text in device.to_list()]
-        for start in range(0, rows.batch.n, _DELETED_AT_ONCE):
-            part = slice(start, start + _DELETED_AT_ONCE)
-            with self._writing() as connection:
-                deleted = connection.execute(
-                    sa.text(
-                        f"DELETE FROM {name} o USING unnest(CAST(:devices AS text[]), CAST(:times AS bigint[]), "
-                        "CAST(:partitions AS integer[]), CAST(:offsets AS bigint[]), CAST(:keys AS bigint[])) "
-                        "AS s(device, at, partition, at_offset, key) "
-                        'WHERE o.device_id = s.device COLLATE "C" AND o.observed_us = s.at AND o.key = s.key '
-                        'AND o.partition = s.partition AND o."offset" = s.at_offset'
-                    ),
-                    {
-                        "devices": names[part],
-                        "times": rows.batch.filled("observed_us")[part].tolist(),
-                        "partitions": partitions[part].tolist(),
-                        "offsets": offsets[part].tolist(),
-                        "keys": rows.keys[part].view(np.int64).tolist(),
-                    },
-                )
-                gone += deleted.rowcount
-        return gone
-
-    def _expire_table(self, name: str, before_us: int) -> int:
-        with self._writing() as connection:
-            self._db.patient(connection)
-            gone = connection.exec_driver_sql(
-                f"DELETE FROM {name} WHERE observed_us < {int(before_us)} "
-                f"AND COALESCE(received_us, observed_us) < {int(before_us)}"
-            )
-            return int(gone.rowcount)
-
-    @contextmanager
-    def _local(self, files: Sequence[HistoryFile]) -> Iterator[list[HistoryFile]]:
-        """The files on the local disk, for reading them whole."""
-        held: list[HistoryFile] = []
-        try:
-            for file in files:
-                place = self._files.place_of(file.place)
-                held.append(place.local(file, self._folder))
-            yield held
-        finally:
-            for copy, file in zip(held, files, strict=False):
-                if copy is not file:
-                    copy.path.unlink(missing_ok=True)
-
-    def _replace(self, old: Sequence[HistoryFile], new: HistoryFile | None) -> bool:
-        """Let ``new`` count in place of ``old``, then delete these; False if another process changed them."""
-        written = [] if new is None else [new]
-        try:
-            with self._writing() as connection:
-                if not self._files.strike(connection, old):
-                    raise _OvertakenError  # noqa: TRY301 - undoes the transaction
-                self._files.register(connection, self._place, written)
-        except _OvertakenError:
-            self._remove(written)
-            return False
-        for file in old:
-            self._files.place_of(file.place).remove(file.path.name)
-        return True
-
-
-def _slabs_of(devices: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
+def slabs_of(devices: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
     """Devices in order, as many at a time as fill a slab."""
     slab: list[str] = []
     held = 0

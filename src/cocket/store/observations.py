@@ -37,9 +37,9 @@ from cocket.store.history_contract import Chosen, Limit, Span
 from cocket.store.history_places import Address, Bucket, Folder, Place
 from cocket.store.log import Entry
 from cocket.store.observation_files import FileList, unpacked, within
-from cocket.store.observation_moves import Mover
 from cocket.store.observation_sql import answer, laid_out
 from cocket.store.observation_tables import DAY_US, observation_offsets, observation_periods
+from cocket.store.observation_upkeep import Upkeep
 from cocket.store.parquet import HOUR_US, HistoryFile
 from cocket.store.rows import NOTHING, Rows, in_order, join, join_of_devices
 from cocket.store.spans import Spans
@@ -80,7 +80,7 @@ class PgHistory:
         folder.mkdir(parents=True, exist_ok=True)
         self.place = self._place_of(self._address.place if self._address else "")
         self._files = FileList(self._place_of)
-        self._mover = Mover(folder, db, self._files, self.place)
+        self._mover = Upkeep(folder, db, self._files, self.place)
         self._days: set[int] = set()
 
     def _place_of(self, name: str) -> Place:
@@ -357,6 +357,7 @@ class PgHistory:
         """Forget every observation whose age began before ``before_us``, or those of them that ``chosen`` marks; returns how many.
 
         Age counts from the later of event time and receipt. An expired observation that is sent again counts as new.
+        ``Busy`` while another process moves observations for longer than half a minute.
         """
         return self._mover.expire(before_us, chosen)
 

@@ -31,6 +31,7 @@ import msgspec
 from cocket import __version__
 from cocket.core.clock import US, WallClock, rfc3339
 from cocket.core.errors import CocketError, Conflict, DataDamaged, NotFound
+from cocket.store import at_rest
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
@@ -262,6 +263,7 @@ def _left_out(data: Path, *, with_keys: bool) -> list[str]:
         "history",
         "cocket.lock",
         BACKED_UP,
+        at_rest.LIST,
         *(("keys",) if with_keys else ()),
     }
     beside = {f"{name}{end}" for name in ("cocket.sqlite", "log.sqlite") for end in ("-wal", "-shm")}

@@ -102,6 +102,42 @@ def test_a_device_that_shows_its_certificate(tmp_path: Path) -> None:
         assert [r["rule"] for r in w.quarantined()] == ["certificate"]
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make certificates with")
+def test_a_device_is_who_its_certificate_says(tmp_path: Path) -> None:
+    """``tls_names``: a certificate that the settings' authorities signed speaks for the device that it names, and for no other."""
+    for name in (SEAL, "server"):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-days", "2",
+             "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+            cwd=tmp_path, check=True, capture_output=True,
+        )  # fmt: skip
+    settings = {
+        "tls_certificate": str(tmp_path / "server.pem"),
+        "tls_key": str(tmp_path / "server.key"),
+        "tls_clients": str(tmp_path / f"{SEAL}.pem"),
+        "tls_names": True,
+    }
+    other = "8000000002"
+    with opened(tmp_path / "d", "tls:0=jt701", **settings) as w:
+        w.register(SEAL)
+        w.register(other)
+        for device, shows in ((SEAL, True), (other, True), (SEAL, False)):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            if shows:
+                context.load_cert_chain(tmp_path / f"{SEAL}.pem", tmp_path / f"{SEAL}.key")
+            with w.connect(kind="tls") as plain, context.wrap_socket(plain) as s:
+                s.sendall(seal_frame(device, observed_us=NOW + (not shows) * 1_000_000))
+                assert s.recv(100)
+        assert w.observations == 1
+        held = w.quarantined()
+        assert sorted((r["device_id"], r["rule"]) for r in held) == [
+            (SEAL, "certificate"),
+            (other, "certificate"),
+        ]
+
+
 def test_two_connections_at_once(world: World) -> None:
     world.register(SEAL)
     mrn = world.bind(SEAL)

@@ -171,6 +171,13 @@ class Gateway(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
             description="file of authorities (PEM) whose certificates devices may show; empty asks for none"
         ),
     ] = ""
+    tls_names: Annotated[
+        bool,
+        Meta(
+            description="believe a registered device only if its certificate names it (DNS name or common name), or is the "
+            "one that it is registered with"
+        ),
+    ] = False
     mqtt_topics: Annotated[
         dict[str, str],
         Meta(description="topic filters to protocols; `{device}` in place of a level is the device's name"),

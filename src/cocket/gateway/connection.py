@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from cocket.access.certificates import names
 from cocket.core.framing import Stream, frames_of
 from cocket.core.protocol import Protocol, Session
 from cocket.gateway.intake import Speaker
@@ -55,7 +56,11 @@ class Connection(asyncio.Protocol):
         address = transport.get_extra_info("peername")
         tls = transport.get_extra_info("ssl_object")
         shown = tls.getpeercert(binary_form=True) if tls is not None else None
-        self.peer = Peer(str(address[0]) if address else "", sha256(shown).hexdigest() if shown else "")
+        self.peer = Peer(
+            str(address[0]) if address else "",
+            sha256(shown).hexdigest() if shown else "",
+            tuple(names(shown)[1:]) if shown else (),
+        )
         if not self._gateway.admit(self):
             self.close("too-many")
             return

@@ -24,10 +24,13 @@ REFUSED_STATES: Final = frozenset({"stock", "quarantined"})
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end: network address (empty where there is none) and the SHA-256 of its TLS certificate."""
+    """Who is at the other end: network address (empty where there is none), the SHA-256 of its TLS certificate, and the names
+    in it, which ``gateway.tls_clients`` answer for.
+    """
 
     address: str = ""
     certificate: str = ""
+    names: tuple[str, ...] = ()
 
 
 class Registry:
@@ -82,6 +85,15 @@ class Registry:
                 "device_id",
                 "wrong-protocol",
                 f"{device_id} is declared to speak {named}, not {protocol.name}",
+            )
+        if self._settings.tls_names and not device.get("certificate_sha256") and device_id not in peer.names:
+            had = (
+                f"the one shown is of {', '.join(peer.names)}"
+                if peer.names
+                else "none was shown (use a tls: door)"
+            )
+            return Fault(
+                "device_id", "certificate", f"{device_id} has to show a certificate in its name; {had}"
             )
         return _credentials(device_id, device, peer, secret)
 

@@ -12,10 +12,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from cocket.core.errors import Unavailable
-from cocket.store import tables
+from cocket.store import lease_tables, tables
 from cocket.store.database import Database, FolderRefused
 from cocket.store.doctor import check, report, verify
 from cocket.store.folder import DataFolder
+
+assert lease_tables.main_metadata is tables.main_metadata  # a site's tables: no folder has them open
 
 
 def test_a_second_process_is_refused_in_words(folder):

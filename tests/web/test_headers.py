@@ -65,6 +65,7 @@ def test_every_answer_carries_what_keeps_a_browser_safe(browsers) -> None:
         headers = answer.headers
         rules = directives(answer)
         assert rules["default-src"] == ["'none'"], path
+        assert rules["object-src"] == rules["base-uri"] == ["'none'"], path
         assert rules["frame-ancestors"] == ["'none'"], path
         for name, sources in rules.items():
             assert "'unsafe-eval'" not in sources, path
@@ -88,7 +89,9 @@ def test_every_answer_carries_what_keeps_a_browser_safe(browsers) -> None:
         if path.startswith("/api/"):
             assert headers["cache-control"] == "no-store", path
     for path in (*PAGES, "/api/v1/health", "/api/v1/none"):
-        assert "max-age=" in tls.get(path).headers["strict-transport-security"], path
+        assert tls.get(path).headers["strict-transport-security"] == "max-age=31536000; includeSubDomains", (
+            path
+        )
 
 
 def test_no_page_has_a_script_or_a_handler_in_it(browsers) -> None:

@@ -17,6 +17,7 @@ from cocket.core.framing import lines
 from cocket.core.gs1 import GS, Gs1Error, parse, parse_link
 from cocket.core.jsontext import get, load, moment, named, text
 from cocket.core.protocol import Cut, Protocol, Reading, Row, Session, Simulation, Undecodable
+from cocket.core.sandbox import Limits, Said, Sandbox, SandboxFailed
 from cocket.core.wire import utc_parts
 
 Path: TypeAlias = "tuple[str | int, ...]"
@@ -158,29 +159,48 @@ def _scan(code: str, symbology: str | None) -> Row:
     return {"code": code, "symbology": symbology}
 
 
-def _picture(frame: bytes, session: Session, reading: Reading) -> None:
-    """Every code in a picture, from top to bottom."""
-    import zxingcpp
+_SANDBOX: Final = Sandbox("cocket.decoders.barcode:codes_in", Limits(cpu_s=20, wall_s=60, memory=1 << 30))
 
+
+def _picture(frame: bytes, session: Session, reading: Reading) -> None:
+    """Every code in a picture, from top to bottom. It is unpacked and searched in a process with limits."""
     if len(frame) > MOST_BYTES:
         raise Undecodable("length", f"a picture of {len(frame)} bytes; at most {MOST_BYTES} are read")
-    found = zxingcpp.read_barcodes(_pixels(frame), text_mode=zxingcpp.TextMode.Plain)
+    try:
+        found = _SANDBOX.run(frame)
+    except Said as said:
+        raise Undecodable(said.rule, said.detail) from None
+    except SandboxFailed as error:
+        raise Undecodable("malformed", f"the picture cannot be read: {error}") from None
     if not found:
         raise Undecodable("no-code", "no code was found in the picture")
     fault: Undecodable | None = None
-    for code in sorted(found, key=lambda c: (c.position.top_left.y, c.position.top_left.x)):
-        known = _IDENTIFIER.match(code.symbology_identifier)
+    for words, identifier, kind in found:
+        known = _IDENTIFIER.match(identifier)
         name = None
         if known is not None and known[1] in AIM:
-            name = _symbology(known[1], known[2], code.text)
+            name = _symbology(known[1], known[2], words)
         try:
-            row = _scan(code.text, name or str(code.format).lower())
+            row = _scan(words, name or kind)
         except Undecodable as error:
             fault = fault or error
         else:
             reading.rows.append({"device_id": session.device_id, **row})
     if fault is not None:
         raise fault
+
+
+def codes_in(frame: bytes) -> list[tuple[str, str, str]]:
+    """(text, symbology identifier, format) of every code, from top to bottom; in the sandbox."""
+    import zxingcpp
+
+    try:
+        pixels = _pixels(frame)
+    except Undecodable as error:
+        raise Said(error.rule, error.detail) from None
+    found = zxingcpp.read_barcodes(pixels, text_mode=zxingcpp.TextMode.Plain)
+    found = sorted(found, key=lambda c: (c.position.top_left.y, c.position.top_left.x))
+    return [(c.text, c.symbology_identifier, str(c.format).lower()) for c in found]
 
 
 def _pixels(frame: bytes) -> Any:

@@ -156,8 +156,8 @@ _HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
-_HTTPS_ONLY: Final = "max-age=31536000"
-_NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
+_HTTPS_ONLY: Final = "max-age=31536000; includeSubDomains"
+_NOTHING: Final = "default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 
 class _Headers:

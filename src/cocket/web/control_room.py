@@ -36,7 +36,7 @@ def content_security_policy(tiles: str) -> str:
         parts = urlsplit(tiles.replace("{s}", "*"))
         outside = f" {parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else ""
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+        "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
         f"img-src 'self' data: blob:{outside}; connect-src 'self'{outside}; font-src 'self'; "
         "worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )

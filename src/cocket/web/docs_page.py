@@ -28,7 +28,7 @@ table{border-collapse:collapse;width:100%;font-size:14px}td,th{text-align:start;
 @media (max-width:800px){.page{grid-template-columns:1fr;gap:0}nav{position:static;max-height:none}}
 """
 _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_POLICY: Final = f"default-src 'none'; object-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 def response(document: dict[str, Any]) -> Response:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from cocket.core.errors import Fault, Refused
+from cocket.core.sandbox import Limits, Said, Sandbox, SandboxFailed
 from cocket.customs.formats.reading import refuse
 
 MOST_BYTES: Final = 32 << 20
@@ -149,6 +150,22 @@ def workbook_sheets(data: bytes) -> list[Sheet]:
             "this is an Excel file of the old kind (.xls) or an encrypted one; save it as .xlsx without a password",
         )
     _measure(data)
+    try:
+        found = _SANDBOX.run(data)
+    except Said as said:
+        _fail(said.path, said.rule, said.detail)
+    except SandboxFailed as error:
+        _fail("", "damaged", f"the workbook cannot be read: {error}")
+    return [Sheet(s["rows"], "", {(r, c) for r, c in s["numeric"]}, s["name"]) for s in found]
+
+
+_SANDBOX: Final = Sandbox(
+    "cocket.customs.formats.manifest_sheets:sheets_in", Limits(cpu_s=120, wall_s=240, memory=2 << 30)
+)
+
+
+def sheets_in(data: bytes) -> list[dict[str, Any]]:
+    """The sheets as JSON can say them; in the sandbox."""
     from openpyxl import load_workbook
 
     try:
@@ -157,12 +174,15 @@ def workbook_sheets(data: bytes) -> list[Sheet]:
         for worksheet in book.worksheets:
             sheet = _excel_sheet(worksheet)
             if any(any(row) for row in sheet.rows):
-                sheets.append(sheet)
+                sheets.append({"rows": sheet.rows, "numeric": sorted(sheet.numeric), "name": sheet.name})
         book.close()
     except _TooLarge as error:
-        _fail("", "too-large", str(error))
+        raise Said("too-large", str(error)) from None
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - openpyxl raises whatever the damage leads it into
-        _fail("", "damaged", f"the workbook cannot be read: {type(error).__name__}: {str(error)[:200]}")
+        detail = f"the workbook cannot be read: {type(error).__name__}: {str(error)[:200]}"
+        raise Said("damaged", detail) from None
     return sheets
 
 

@@ -71,6 +71,11 @@ def _job(call: Any, data: bytes, limits: Limits) -> tuple[bytes, bytes]:
 def _forked(call: Any, data: bytes, limits: Limits, writable: int) -> NoReturn:
     code = 1
     try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(
+            nothing, 1
+        )  # what a parser prints goes nowhere: standard error may be a file, which it may not write to
+        os.dup2(nothing, 2)
         _limit(limits)
         try:
             out = b"v" + json.dumps(call(data)).encode()

@@ -68,7 +68,7 @@ def _accounts(args: argparse.Namespace) -> Iterator[tuple[Accounts, Settings]]:
     from cocket.store.folder import DataFolder
 
     settings = load(args.settings)
-    folder = DataFolder.open(args.data, create=False)
+    folder = DataFolder.open(args.data, create=False, store_url=settings.store.url)
     try:
         yield Accounts(folder.access, WallClock(), Passwords(settings.access)), settings
     finally:

@@ -39,6 +39,7 @@ from bench import (  # noqa: E402
     history_postgresql,
     jetstream,
     memory,
+    production,
 )
 from bench.measure import Section, console, machine  # noqa: E402
 
@@ -47,6 +48,7 @@ SECTIONS: dict[str, Callable[[bool, Path], Section]] = {
     "detectors": lambda quick, _: detectors.detectors(quick=quick),
     "log": lambda quick, place: disk.log_append(place, quick=quick),
     "jetstream": lambda quick, place: jetstream.jetstream(place, quick=quick),
+    "production": lambda quick, place: production.production(place, quick=quick),
     "http": lambda quick, place: doors.throughput(place, quick=quick),
     "latency": lambda quick, place: doors.latency(place, quick=quick),
     "recovery": lambda quick, place: disk.recovery(place, quick=quick),

@@ -23,7 +23,7 @@ from cocket.core.clock import rfc3339
 from cocket.core.journeys import Journey
 from cocket.journeys.corridors import CorridorDef, CorridorIndex
 from cocket.journeys.zones import ZoneDef, ZoneIndex
-from cocket.store.folder import DataFolder
+from cocket.store.folder import DataFolder, MainStores
 
 US = 1_000_000
 MINUTE_US = 60 * US
@@ -142,7 +142,7 @@ class World:
         }
         return Batch(n, columns)
 
-    def declare(self, folder: DataFolder) -> None:
+    def declare(self, folder: MainStores) -> None:
         """Straight into the store, in the form in which the doors keep it: declaring is not what is measured."""
         ref = folder.reference
         note = {"by": "bench", "at_us": max(self.start_us, 1)}

@@ -21,7 +21,10 @@ from tests.engine import feed
 from tests.production.checker import FIELDS, Client, declare, sent, stored
 
 from cocket.core.clock import WallClock
+from cocket.core.config import load
+from cocket.core.errors import BadSetting, Conflict, Unavailable
 from cocket.engine.service import Service
+from cocket.engine.site.repartition import repartition
 from cocket.up import Production
 
 
@@ -167,3 +170,37 @@ def test_devices_of_tcp_and_mqtt_come_in(site: Production) -> None:
 def _known(client: Client, device: str) -> bool:
     answer = client.http.get(f"/devices/{device}/last")
     return answer.status_code == httpx.codes.OK
+
+
+def test_another_number_of_partitions_changes_no_alert(site: Production, expected) -> None:
+    client = Client(site.url)
+    client.settled()
+    assert client.alerts() == expected[0]
+    settings = load(site.settings)
+    with pytest.raises(Conflict, match="stop them first"):
+        repartition(settings, 8, site.folder / "tool")
+    for child in (site.web, *site.workers):
+        child.stop()
+    for number in (3, 2048):
+        with pytest.raises(BadSetting, match="power of two"):
+            repartition(settings, number, site.folder / "tool")
+    assert repartition(settings, 8, site.folder / "tool") == 0
+    assert repartition(settings, 8, site.folder / "tool") == 0
+    worker = site.workers[0]
+    worker.start()
+    with pytest.raises(Unavailable, match=r"this site has 8; `cocket repartition`"):
+        worker.ready()
+    site.settings.write_text(site.settings.read_text().replace("partitions = 4", "partitions = 8"))
+    for child in (*site.workers, site.web):
+        child.start()
+    for child in (*site.workers, site.web):
+        child.ready()
+    client.settled()
+    assert client.alerts() == expected[0]
+    again = [client.send(body) for body in feed.bodies(size=100)]
+    assert sum(receipt["accepted"] for receipt in again) == 0
+    assert client.send(b'{"device_id":"NEW","observed_at":"2026-03-02T06:00:00Z"}')["accepted"] == 1
+    client.settled()
+    assert client.alerts() == expected[0]
+    assert len(client.until("GET", "/site")["partitions"]) == 8
+    assert stored(client) == expected[1]

@@ -24,7 +24,7 @@ from cocket.store.dedupe import DEFAULT_BUDGET_BYTES
 from cocket.store.folder import MainStores
 from cocket.store.log import Totals
 from cocket.store.log_jetstream import JetStreamLog
-from cocket.store.nats_connection import NatsConnection
+from cocket.store.nats_connection import Address, NatsConnection
 from cocket.store.observations import PgHistory
 from cocket.store.partition import PartitionStores
 from cocket.store.quarantine import Quarantine
@@ -59,7 +59,7 @@ class Site(MainStores):
             self.partitions, self.generation, self.first = leases.partitions(self.db, settings.log.partitions)
             self.log = SiteLog(self.log_db)
             self.history = self._history(clock)
-            self.nats = NatsConnection(settings.log.url, name=name)
+            self.nats = NatsConnection(Address.of(settings.log), timeout_s=settings.log.timeout_s, name=name)
             self._closing.append(self.nats.close)
             self.link = Link(self.nats, name)
             self._closing.append(self.link.close)

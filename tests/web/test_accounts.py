@@ -259,6 +259,17 @@ def test_what_is_no_token_is_nobody_s(here: Office, given) -> None:
         here.door.is_problem(client.get("/me", headers={"authorization": given}), 401)
 
 
+def test_replay_shows_the_token_of_its_environment(here: Office, tmp_path, capsys, monkeypatch) -> None:
+    amina = here.person("integrator")
+    made = amina.http.post("/tokens", json={"id": "replayer", "expires_at": here.later(DAY)}).json()
+    file = tmp_path / "rows.ndjson"
+    file.write_text(json.dumps({**ROW, "device_id": "REPLAYED"}) + "\n")
+    assert main(["replay", str(file), "--to", here.door.url]) == 1
+    monkeypatch.setenv("COCKET_TOKEN", made["token"])
+    assert main(["replay", str(file), "--to", here.door.url]) == 0
+    assert made["token"] not in "".join(capsys.readouterr())
+
+
 # what is told and written down
 
 

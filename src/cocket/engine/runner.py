@@ -167,6 +167,8 @@ class Runner:
         """One step of whatever is due first; False to end."""
         now = time.monotonic()
         with self._wake:
+            if not (self._waiting or self._from_log) and self._detecting.offset >= self._last_offset:
+                self._lag = 0  # the log shows an entry a moment before it is told: sums taken in that moment heal here
             if not (
                 self._waiting
                 or self._from_log
@@ -248,8 +250,9 @@ class Runner:
                 return taken
             while self._waiting and rows < self._settings.batch_rows:
                 entry = self._waiting.popleft()
-                taken.append(entry)
                 rows += 0 if entry.batch is None else entry.batch.n
+                if entry.offset > self._detecting.offset:  # else it was read from the log before it was told
+                    taken.append(entry)
             self._rows_waiting -= rows if self._rows_waiting else 0
         return taken
 

@@ -30,9 +30,10 @@ class Who {
     location.assign('/sign-in');
   }
 
-  /** A request was answered 401: the session is over. */
+  /** A request was answered 401: the session is over, or it was not known yet that people sign in here. */
   gone(): void {
     if (this.me) location.reload();
+    else if (!this.ways) void this.load();
   }
 
   #is(me: Me | null): void {

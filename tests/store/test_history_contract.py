@@ -97,6 +97,16 @@ def spans_of(drawn, now_us):
     return [(d, now_us + a * DAY, now_us + (a + n) * DAY) for d, a, n in drawn]
 
 
+def heard_last(case, of) -> dict[str, int]:
+    """Event time of each device's newest row in the list whose time can be trusted, and that is neither locked nor an alarm."""
+    found: dict[str, int] = {}
+    for _, _, row, _ in case.given:
+        counts = row.get("time_quality") in {"device", "received"} and not row.get("locked") and not row.get("sos")
+        if counts and (of is None or of(row["device_id"])):
+            found[row["device_id"]] = max(row["observed_us"], found.get(row["device_id"], -EVER))
+    return found
+
+
 def is_unlocked(batch: Batch):
     return batch.filled("locked") == 0
 
@@ -138,6 +148,9 @@ def test_whatever_happens_it_says_what_a_plain_list_says(new_history, engine, st
         assert Counter(zip(times.tolist(), keys.tolist(), strict=True)) == Counter(
             (row["observed_us"], key) for _, _, row, key in case.given if row["observed_us"] // HOUR in hours
         )
+        for of in (None, lambda name: name < "a"):
+            newest = case.history.newest(trusted=("device", "received"), unless=("locked", "sos"), of=of)
+            assert newest == heard_last(case, of)
         said = case.history.sql("select count(*) n, count(temp_c) t, count(distinct key) k from observations")
         assert said.to_pylist() == [
             {

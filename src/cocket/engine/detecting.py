@@ -186,7 +186,7 @@ class Detecting:
         self._untimed.alerts.load_stored(alerts.standing(UNTIMED))
         self._conduct.alerts.load_stored(alerts.standing(CONDUCT))
         self._standing_from = alerts.offset()
-        for batch in newest_of_each(self._folder.history):
+        for batch in newest_of_each(self._folder.history, self._mine):
             device, _ = self._world.join(batch)
             self.devices.update(batch, device)
 

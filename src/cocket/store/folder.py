@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import pyarrow as pa
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
@@ -118,8 +117,10 @@ class LineHistory(Protocol):
     def rows(self, wanted: Sequence[Span]) -> Batch:
         """As ``find``, the observations alone."""
 
-    def sql(self, query: str) -> pa.Table:
-        """Run a query of DuckDB's SQL over the view ``observations``."""
+    def newest(
+        self, *, trusted: Sequence[str], unless: Sequence[str], of: Callable[[str], bool] | None = None
+    ) -> dict[str, int]:
+        """The event time of each device's newest observation of those that count."""
 
     def compact(self, upto_offset: int) -> int:
         """Move what is due into files; returns how many rows were written."""

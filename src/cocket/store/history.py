@@ -229,6 +229,22 @@ class History:
             found = connection.sql(query)
             return pa.table({}) if found is None else found.to_arrow_table()
 
+    def newest(
+        self, *, trusted: Sequence[str], unless: Sequence[str], of: Callable[[str], bool] | None = None
+    ) -> dict[str, int]:
+        """Event time of each device's newest observation of those that count, as ``HistoryStore.newest``."""
+        from cocket.store.newest import Which
+
+        known = set(self.sql("SELECT * FROM observations LIMIT 0").column_names)
+        if not {"device_id", "time_quality"} <= known:
+            return {}
+        which = Which(tuple(trusted), tuple(u for u in unless if u in known), of or (lambda _: True))
+        query = f"SELECT device_id, max(observed_us) FROM observations WHERE {which.sql()} GROUP BY device_id"  # noqa: S608 - names of the schema
+        found = self.sql(query)
+        at = found.column(1).cast(pa.int64()).to_pylist()
+        pairs = zip(found.column(0).to_pylist(), at, strict=True)
+        return {name: us for name, us in pairs if which.of(name)}
+
     # the compactor's side
 
     def compact(self, upto_offset: int) -> int:

@@ -76,6 +76,16 @@ class HistoryStore(Protocol):
         """Run a query of DuckDB's SQL over the view ``observations``, with ``key`` and ``offset``; it can read nothing else."""
         ...
 
+    def newest(
+        self, *, trusted: Sequence[str], unless: Sequence[str], of: Callable[[str], bool] | None = None
+    ) -> dict[str, int]:
+        """The event time (µs) of each device's newest observation, of those that count.
+
+        Those do whose ``time_quality`` is among ``trusted`` and that have no flag of ``unless`` set; a device without any is left out.
+        ``of``: which devices are asked for; None: all.
+        """
+        ...
+
     def compact(self, upto_offset: int) -> int:
         """Move what is due, of log entries up to and with ``upto_offset``, into files; returns how many rows were written."""
         ...

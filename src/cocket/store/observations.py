@@ -29,6 +29,7 @@ from cocket.core.clock import Clock
 from cocket.core.errors import DataDamaged, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import BY_NAME
+from cocket.store import newest
 from cocket.store.copying import Gone, ask_spans, copied, copied_keys, copy_in, spans_sql
 from cocket.store.database import Database
 from cocket.store.finding import Finding
@@ -338,6 +339,23 @@ class PgHistory:
                     if all(self._files.counts(now, file.file_id) for file in files):
                         raise
                 raise Gone from error
+
+    def newest(
+        self, *, trusted: Sequence[str], unless: Sequence[str], of: Callable[[str], bool] | None = None
+    ) -> dict[str, int]:
+        """Event time of each device's newest observation of those that count, as ``HistoryStore.newest``. ``store.newest`` tells how."""
+        which = newest.Which(tuple(trusted), tuple(unless), of or (lambda _: True))
+        return self._again(lambda: self._newest(which))
+
+    def _newest(self, which: newest.Which) -> dict[str, int]:
+        found: dict[str, int] = {}
+        with self._looking() as (connection, tables, files):
+            self._db.patient(connection)
+            newest.from_tables(connection, tables[1:], which, found)
+        for file in sorted(files, key=lambda f: f.facts.max_us, reverse=True):
+            for better in self._reading(file, lambda f: iter([newest.from_file(f, which, found)])):
+                found.update(better)
+        return found
 
     # the compactor's side
 

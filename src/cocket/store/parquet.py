@@ -9,7 +9,7 @@ metadata says which devices and times each row group spans, so that a read touch
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -275,6 +275,12 @@ class HistoryFile:
             chosen &= first < high
         found: Array = np.flatnonzero(chosen)
         return found
+
+    def groups_to_ask(self, wanted: Callable[[str, int], bool]) -> list[int]:
+        """All row groups but those of a single device that ``wanted`` (device, its newest time in the group) turns down."""
+        _, first, last, _, high = self._open()
+        ends = zip(first.tolist(), last.tolist(), high.tolist(), strict=True)
+        return [i for i, (a, b, newest_us) in enumerate(ends) if a != b or wanted(a, newest_us)]
 
     def columns(self) -> list[str]:
         """The observation columns that it holds."""

@@ -40,7 +40,7 @@ class PartitionHistory:
         self._kept = sa.select(totals.c.compacted_offset).where(totals.c.id == 1 + partition)
         self.find = history.find
         self.rows = history.rows
-        self.sql = history.sql
+        self.newest = history.newest
 
     moves_by_age = True
     """Days move to files when they are old, not when there are many rows."""

@@ -71,13 +71,14 @@ class Case:
             wanted = [(d, -EVER, EVER) for d in {row["device_id"] for _, _, row, _ in self.given}]
         assert told(self.history.find(wanted, upto_offset=limit)) == self.expected(wanted, limit)
 
-    def expire(self, before_us: int, whole: bool) -> None:
-        """Forget what is older: all of it, or what says that it is not locked."""
+    def expire(self, before_us: int, whole: bool, of: set[str] | None = None) -> None:
+        """Forget what is older: all of it, or what says that it is not locked, of some devices alone."""
         self.given = [
             g
             for g in self.given
             if max(g[2]["observed_us"], g[2].get("received_us", -EVER)) >= before_us
             or not (whole or g[2].get("locked") is False)
+            or not (of is None or g[2]["device_id"] in of)
         ]
 
 

@@ -89,6 +89,7 @@ STEP = st.one_of(
     st.tuples(st.just("reopen"), st.just(0), st.just(0)),
     st.tuples(st.just("expire"), st.integers(0, 40), st.just(0)),
     st.tuples(st.just("expire some"), st.integers(0, 40), st.just(0)),
+    st.tuples(st.just("expire of two"), st.integers(0, 40), st.just(0)),
 )
 SPAN = st.tuples(st.sampled_from([*NAMES, "nobody"]), st.integers(-40, 5), st.integers(0, 40))
 
@@ -101,7 +102,9 @@ def heard_last(case, of) -> dict[str, int]:
     """Event time of each device's newest row in the list whose time can be trusted, and that is neither locked nor an alarm."""
     found: dict[str, int] = {}
     for _, _, row, _ in case.given:
-        counts = row.get("time_quality") in {"device", "received"} and not row.get("locked") and not row.get("sos")
+        counts = (
+            row.get("time_quality") in {"device", "received"} and not row.get("locked") and not row.get("sos")
+        )
         if counts and (of is None or of(row["device_id"])):
             found[row["device_id"]] = max(row["observed_us"], found.get(row["device_id"], -EVER))
     return found
@@ -109,6 +112,17 @@ def heard_last(case, of) -> dict[str, int]:
 
 def is_unlocked(batch: Batch):
     return batch.filled("locked") == 0
+
+
+def is_unlocked_of_two(batch: Batch):
+    return is_unlocked(batch) & np.isin(batch.texts("device_id").to_list(), ["é", "d\0"])
+
+
+WHOM = {
+    "expire": (None, None),
+    "expire some": (is_unlocked, None),
+    "expire of two": (is_unlocked_of_two, {"é", "d\0", "nobody"}),
+}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -133,12 +147,12 @@ def test_whatever_happens_it_says_what_a_plain_list_says(new_history, engine, st
             elif what.startswith("expire"):
                 if engine == "folder":
                     case.history.compact(EVER)  # what the log still holds does not expire
-                chosen = None if what == "expire" else is_unlocked
+                chosen, of = WHOM[what]
                 before, limit = len(case.given), case.clock.us - size * DAY
-                case.expire(limit, chosen is None)
-                assert case.history.old(limit, chosen) == before - len(case.given)
-                assert case.history.expire(limit, chosen) == before - len(case.given)
-                assert case.history.old(limit, chosen) == 0
+                case.expire(limit, chosen is None, of)
+                assert case.history.old(limit, chosen, of) == before - len(case.given)
+                assert case.history.expire(limit, chosen, of) == before - len(case.given)
+                assert case.history.old(limit, chosen, of) == 0
             else:
                 case.history = case.reopen()
         case.check()

@@ -558,3 +558,38 @@ def test_a_second_process_sees_what_the_first_wrote(case, history_database, make
     assert beside.find(WANTED).batch.n == 40
     assert [f.path.name for f in beside.files] == [f.path.name for f in case.history.files]
     db.close()
+
+
+def test_when_each_device_was_last_heard_is_found_without_reading_every_row(case):
+    """A hundred thousand rows of a hundred devices over three days; of every tenth device the newest row does not count."""
+    from cocket.store.newest import Which, add_from_tables
+
+    rows, devices, history = 100_000, 100, case.history
+    first = T0 - 2 * DAY
+    with history._db.write() as connection:
+        for day in range(first // DAY, T0 // DAY + 1):
+            history._mover.make_day(connection, day)
+        connection.exec_driver_sql(
+            'INSERT INTO observations (device_id, observed_us, time_quality, moved_impossibly, partition, "offset", key) '
+            f"SELECT 'd' || i % {devices}, {first} + i * {2 * DAY // rows}::bigint, 'device', i >= {rows - devices} AND i % 10 = 0, 0, 1, i "
+            f"FROM generate_series(0, {rows - 1}) i"
+        )
+    at = {f"d{i % devices}": first + i * (2 * DAY // rows) for i in range(rows - devices, rows)}
+    step = devices * (2 * DAY // rows)
+    expected = {name: us - step if int(name[1:]) % 10 == 0 else us for name, us in at.items()}
+    counts = {"trusted": ("device",), "unless": ("moved_impossibly",)}
+    assert history.newest(**counts) == expected
+    found: dict[str, int] = {}
+    with history._looking() as (connection, _, _):
+        add_from_tables(connection, [], Which(**counts, of=lambda _: True), found)
+        read = connection.exec_driver_sql(
+            "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE relname LIKE 'observations\\_%%'"
+        ).scalar_one()
+    assert found == expected
+    assert read < rows / 50
+    case.clock.us += 2 * DAY
+    assert rows / 4 < history.compact() < rows
+    assert history.newest(**counts) == expected
+    case.clock.us += 4 * DAY
+    assert history.compact() > rows / 4
+    assert history.newest(**counts, of=lambda name: name == "d10") == {"d10": expected["d10"]}

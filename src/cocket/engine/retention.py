@@ -9,6 +9,8 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +25,8 @@ from cocket.core.principal import Principal
 from cocket.customs.gates.transports import PHONE_KINDS
 from cocket.customs.machines.movement import FINAL
 from cocket.store.audit import Entry
-from cocket.store.folder import DataFolder, Stores
+from cocket.store.folder import Stores
+from cocket.store.history_contract import Chosen
 from cocket.store.needs import Needs
 from cocket.store.retention import DONE, Done, Kind, RetentionStore
 
@@ -57,6 +60,16 @@ _ELSEWHERE: Final = ("phone-positions", "observations", "quarantine")
 """Kinds that are in log and history, not in the main tables."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Of the old rows of a kind: which go and which a need holds, and the devices of each (None: any)."""
+
+    goes: Chosen
+    goes_of: AbstractSet[str] | None
+    held: Chosen
+    held_of: AbstractSet[str] | None
+
+
 class Retention:
     """What can be run. One run at a time; ``detected`` is the offset up to which the log may become history."""
 
@@ -65,8 +78,6 @@ class Retention:
         self._clock = clock
         self._settings = settings
         self._detected = detected
-        # a site's history forgets by age alone (history.retention_days): docs/production.md
-        self._own = folder if isinstance(folder, DataFolder) else None
         self._work = threading.Lock()
         self.store = RetentionStore(folder.db, FINAL)
 
@@ -107,14 +118,13 @@ class Retention:
         )
 
     def _log_and_history(self, now: int) -> list[Done]:
-        log = self._folder.log
+        log, history = self._folder.log, self._folder.history
         needs = self.store.needs()
         of_history = [
             k for k in kinds(self._settings) if k.name in {"phone-positions", "observations"} and k.days
         ]
-        own = self._own
-        if own is not None and any(self._marks(k, needs) for k in of_history):
-            own.history.compact(self._detected())
+        if any(self._marks(k, needs) for k in of_history):
+            self._folder.compact(self._detected())
         done = []
         for kind in kinds(self._settings):
             if kind.name not in _ELSEWHERE:
@@ -123,12 +133,11 @@ class Retention:
             n, held = 0, 0
             if kind.days and kind.name == "quarantine":
                 n = log.drop_quarantined(before)
-            elif own is not None and kind.days and (marks := self._marks(kind, needs)):
-                held = own.history.old(before, marks[1])
-                n = own.history.expire(before, marks[0])
+            elif kind.days and (marks := self._marks(kind, needs)):
+                held = history.old(before, marks.held, marks.held_of)
+                n = history.expire(before, marks.goes, marks.goes_of)
             done.append(Done(kind, before, (), n, held))
-        if own is not None:
-            own.log.trim(min(own.history.compacted_offset, own.alerts.snapshot_offset()))
+        self._folder.trim()
         return done
 
     def _count(self, kind: Kind, now: int, needs: Needs) -> Done:
@@ -136,14 +145,13 @@ class Retention:
         n, held = 0, 0
         if kind.days and kind.name == "quarantine":
             n = self._folder.log.quarantined_before(before)
-        elif self._own is not None and kind.days and (marks := self._marks(kind, needs)):
-            n, held = (self._own.history.old(before, m) for m in marks)
+        elif kind.days and (marks := self._marks(kind, needs)):
+            n = self._folder.history.old(before, marks.goes, marks.goes_of)
+            held = self._folder.history.old(before, marks.held, marks.held_of)
         return Done(kind, before, (), n, held)
 
-    def _marks(
-        self, kind: Kind, needs: Needs
-    ) -> tuple[Callable[[Batch], Array], Callable[[Batch], Array]] | None:
-        """(What goes, what a need holds) of old rows; None when there can be neither."""
+    def _marks(self, kind: Kind, needs: Needs) -> _Marks | None:
+        """None when nothing can go and nothing can be held."""
 
         def of(names: frozenset[str] | set[str]) -> Callable[[Batch], Array]:
             def marked(batch: Batch) -> Array:
@@ -158,7 +166,7 @@ class Retention:
 
         held = of(needs.devices)
         if kind.name == "observations":
-            return (lambda b: ~held(b)), held
+            return _Marks(lambda b: ~held(b), None, held, needs.devices)
         phones = self._phones()
         if not phones:
             return None
@@ -171,7 +179,12 @@ class Retention:
                 inside |= shapely.intersects_xy(zone, lon, lat)
             return phone(batch) & ~np.isnan(lat) & ~inside
 
-        return (lambda b: outside(b) & ~held(b)), (lambda b: outside(b) & held(b))
+        return _Marks(
+            lambda b: outside(b) & ~held(b),
+            phones - needs.devices,
+            lambda b: outside(b) & held(b),
+            phones & needs.devices,
+        )
 
     def _phones(self) -> set[str]:
         """Devices of transports."""

@@ -128,9 +128,6 @@ class LineHistory(Protocol):
     def merge(self) -> int:
         """Merge files of one size into one."""
 
-    def expire(self, before_us: int) -> int:
-        """Forget what is older; returns how many rows."""
-
 
 class LineStores(Protocol):
     """What a line keeps: a data folder's, or a partition's."""
@@ -193,6 +190,12 @@ class Stores(Protocol):
     @property
     def history(self) -> HistoryStore:
         """Every observation."""
+
+    def compact(self, upto_offset: int) -> None:
+        """Let history hold what came in up to there, so that it can forget it."""
+
+    def trim(self) -> None:
+        """Forget in the log what history holds and no start needs."""
 
     def scrub(self) -> None:
         """Write the tables anew, so that what was deleted can be read from none of them."""
@@ -284,6 +287,14 @@ class DataFolder(MainStores):
     def _stored_keys(self, hours: Sequence[int]) -> tuple[Array, Array]:
         self.log.settle()
         return self.history.hour_keys(hours)
+
+    def compact(self, upto_offset: int) -> None:
+        """Let history hold what came in up to there, so that it can forget it."""
+        self.history.compact(upto_offset)
+
+    def trim(self) -> None:
+        """Forget in the log what history holds and no start needs."""
+        self.log.trim(min(self.history.compacted_offset, self.alerts.snapshot_offset()))
 
     def scrub(self) -> None:
         """Write the tables' files anew, so that what was deleted can be read from none of them."""

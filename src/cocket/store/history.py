@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -26,6 +27,7 @@ from cocket.core.batch import Array, Batch
 from cocket.core.errors import DataDamaged
 from cocket.core.keys import observation_keys
 from cocket.store.database import Database
+from cocket.store.history_contract import Chosen
 from cocket.store.history_places import fsync_folder as _fsync_folder
 from cocket.store.log import Entry, Log
 from cocket.store.parquet import HOUR_US, Facts, FileWriter, HistoryFile, ages, rows_of, slabs
@@ -280,16 +282,19 @@ class History:
                     rows += sum(f.facts.rows for f in merged)
             return rows
 
-    def expire(self, before_us: int, chosen: Callable[[Batch], Array] | None = None) -> int:
+    def expire(
+        self, before_us: int, chosen: Chosen | None = None, devices: AbstractSet[str] | None = None
+    ) -> int:
         """Forget every observation whose age began before ``before_us``, or those of them that ``chosen`` marks; returns how many.
 
+        ``devices``: ``chosen`` marks rows of these alone, so that files without them need not be read.
         Age counts from the later of event time and receipt. What the log still holds is kept until it is compacted.
         An expired observation that is sent again counts as new.
         """
         with self._work:
             expired = 0
             for file in self.files:
-                if file.facts.oldest_us >= before_us:
+                if file.facts.oldest_us >= before_us or not may_hold(file, devices):
                     continue
                 if chosen is not None and not self._holds(file, before_us, chosen):
                     continue
@@ -301,16 +306,18 @@ class History:
                 expired += file.facts.rows - (0 if new is None else new.facts.rows)
             return expired
 
-    def old(self, before_us: int, chosen: Callable[[Batch], Array] | None = None) -> int:
+    def old(
+        self, before_us: int, chosen: Chosen | None = None, devices: AbstractSet[str] | None = None
+    ) -> int:
         """How many observations ``expire`` would forget."""
         return sum(
             int(is_old(rows, before_us, chosen).sum())
             for file in self.files
-            if file.facts.oldest_us < before_us
+            if file.facts.oldest_us < before_us and may_hold(file, devices)
             for rows in slabs([file], FILE_ROWS)
         )
 
-    def _holds(self, file: HistoryFile, before_us: int, chosen: Callable[[Batch], Array]) -> bool:
+    def _holds(self, file: HistoryFile, before_us: int, chosen: Chosen) -> bool:
         return any(is_old(rows, before_us, chosen).any() for rows in slabs([file], FILE_ROWS))
 
     def _write(self, parts: Iterable[Rows], columns: Sequence[str], level: int) -> HistoryFile | None:
@@ -360,7 +367,14 @@ class History:
             self._sweep()
 
 
-def is_old(rows: Rows, before_us: int, chosen: Callable[[Batch], Array] | None) -> Array:
+def may_hold(file: HistoryFile, devices: AbstractSet[str] | None) -> bool:
+    """Whether a file may have rows of any of these devices; None: of all there are."""
+    if devices is None:
+        return True
+    return bool(devices) and len(file.groups_of(np.array(sorted(devices)), -(2**63), 2**63 - 1)) > 0
+
+
+def is_old(rows: Rows, before_us: int, chosen: Chosen | None) -> Array:
     """Which rows are older than ``before_us``, of those that ``chosen`` marks."""
     old = ages(rows.batch) < before_us
     return old if chosen is None or not old.any() else old & chosen(rows.batch)

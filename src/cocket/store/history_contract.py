@@ -7,6 +7,7 @@ Parquet on disk or in object storage behind. ``tests/store/test_history_contract
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import pyarrow as pa
@@ -94,14 +95,19 @@ class HistoryStore(Protocol):
         """Merge files of one size into one, where there are many; returns how many rows were rewritten."""
         ...
 
-    def expire(self, before_us: int, chosen: Chosen | None = None) -> int:
+    def expire(
+        self, before_us: int, chosen: Chosen | None = None, devices: AbstractSet[str] | None = None
+    ) -> int:
         """Forget every observation whose age (the later of event time and receipt) began before, or those that ``chosen`` marks.
 
-        Returns how many. What only the log holds so far is kept.
+        ``devices``: ``chosen`` marks rows of these alone, so that others need not be read. Returns how many. What only
+        the log holds so far is kept.
         """
         ...
 
-    def old(self, before_us: int, chosen: Chosen | None = None) -> int:
+    def old(
+        self, before_us: int, chosen: Chosen | None = None, devices: AbstractSet[str] | None = None
+    ) -> int:
         """How many observations ``expire`` would forget."""
         ...
 

@@ -5,8 +5,6 @@ shown, older ones are not asked. Files are read in four columns, the newest firs
 then, or of one that nobody asks for, is passed over. So the time goes with the devices in the tables, and with the rows in the files.
 """
 
-# ruff: noqa: S608 - only names of our own are written into SQL; texts go as parameters
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -73,8 +71,14 @@ class Which:
         return marked
 
 
-def from_tables(connection: sa.Connection, moving: Iterable[str], which: Which, found: dict[str, int]) -> None:
+def add_from_tables(
+    connection: sa.Connection, moving: Iterable[str], which: Which, found: dict[str, int]
+) -> None:
     """Add what tables know, the days first, from the newest back. ``Gone`` if a table is."""
+    # along the index whatever the server believes of a day that it has not analysed yet
+    connection.exec_driver_sql(
+        "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
+    )
     periods = observation_periods.c
     hot = sa.select(periods.name, periods.to_us).where(periods.state == "hot")
     days = [(str(name), int(to)) for name, to in connection.execute(hot.order_by(periods.to_us.desc()))]
@@ -94,10 +98,12 @@ def from_tables(connection: sa.Connection, moving: Iterable[str], which: Which, 
             raise
 
 
-def from_file(file: HistoryFile, which: Which, found: dict[str, int]) -> dict[str, int]:
+def better_in_file(file: HistoryFile, which: Which, found: dict[str, int]) -> dict[str, int]:
     """What a file knows better than ``found``."""
     better: dict[str, int] = {}
-    groups = file.groups_to_ask(lambda name, newest_us: which.of(name) and found.get(name, _NEVER) < newest_us)
+    groups = file.groups_to_ask(
+        lambda name, newest_us: which.of(name) and found.get(name, _NEVER) < newest_us
+    )
     columns = ["device_id", "observed_us", "time_quality", *which.unless]
     for record in file.read(groups, columns):
         device = record.column("device_id")

@@ -15,6 +15,7 @@ pass and is tried again by the next ``compact``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,7 @@ import sqlalchemy as sa
 
 from cocket.core.errors import Busy, CocketError, DataDamaged
 from cocket.core.schema import BY_NAME
-from cocket.store.copy_format import told_text
+from cocket.store.copy_format import stored_text, told_text
 from cocket.store.copying import UNDEFINED_TABLE, Gone, ask_spans, copied, spans_sql
 from cocket.store.database import Database
 from cocket.store.history_places import Place
@@ -241,10 +242,16 @@ class Mover:
         return [column for column, n in zip(BY_NAME, found[1:], strict=True) if n], int(found[0])
 
     @staticmethod
-    def _devices(connection: sa.Connection, name: str, where: str = "") -> list[tuple[str, int]]:
+    def _devices(
+        connection: sa.Connection, name: str, where: str = "WHERE true", of: AbstractSet[str] | None = None
+    ) -> list[tuple[str, int]]:
+        """Devices and how many rows each has; ``of``: of these alone."""
+        given = {} if of is None else {"names": [stored_text(d) for d in sorted(of)]}
+        if of is not None:
+            where += ' AND device_id COLLATE "C" = ANY(CAST(:names AS text[]))'
         query = f"SELECT device_id, count(*) FROM {name} {where} GROUP BY device_id"
         try:
-            found = connection.exec_driver_sql(query).all()
+            found = connection.execute(sa.text(query), given).all()
         except sa.exc.DBAPIError as error:
             if sqlstate(error.orig) == UNDEFINED_TABLE:
                 raise Gone from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Final
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from cocket.core.schema import BY_NAME
 from cocket.store.copy_format import stored_text
-from cocket.store.history import is_old, kept
+from cocket.store.history import is_old, kept, may_hold
 from cocket.store.history_contract import Chosen
 from cocket.store.observation_files import unpacked
 from cocket.store.observation_moves import FAN, SLAB_ROWS, TOP_LEVEL, Mover, slabs_of
@@ -50,29 +51,31 @@ class Upkeep(Mover):
                     rows += sum(f.facts.rows for f in old)
             return rows
 
-    def expire(self, before_us: int, chosen: Chosen | None) -> int:
+    def expire(self, before_us: int, chosen: Chosen | None, devices: AbstractSet[str] | None = None) -> int:
         """Forget what is older, or of that what ``chosen`` marks, in files and in tables."""
         with self._alone(wait=True):
-            expired = sum(self._expire_file(f, before_us, chosen) for f in self._all())
+            expired = sum(
+                self._expire_file(f, before_us, chosen) for f in self._all() if may_hold(f, devices)
+            )
             for name in self._tables(before_us):
                 if chosen is None:
                     expired += self._expire_table(name, before_us)
                     continue
-                for rows in self._old_rows(name, before_us, chosen):
+                for rows in self._old_rows(name, before_us, chosen, devices):
                     expired += self._delete(name, rows)
             return expired
 
-    def old(self, before_us: int, chosen: Chosen | None) -> int:
+    def old(self, before_us: int, chosen: Chosen | None, devices: AbstractSet[str] | None = None) -> int:
         """How many observations ``expire`` would forget."""
         found = 0
         with self._alone(wait=True):
             for file in self._all():
-                if file.facts.oldest_us < before_us:
+                if file.facts.oldest_us < before_us and may_hold(file, devices):
                     with self._local([file]) as files:
                         parts = slabs(files, SLAB_ROWS)
                         found += sum(int(is_old(rows, before_us, chosen).sum()) for rows in parts)
             for name in self._tables(before_us):
-                found += sum(rows.batch.n for rows in self._old_rows(name, before_us, chosen))
+                found += sum(rows.batch.n for rows in self._old_rows(name, before_us, chosen, devices))
         return found
 
     def _expire_file(self, file: HistoryFile, before_us: int, chosen: Chosen | None) -> int:
@@ -101,11 +104,13 @@ class Upkeep(Mover):
         with self._db.read() as connection:
             return [REST, *connection.execute(query.order_by(periods.name)).scalars()]
 
-    def _old_rows(self, name: str, before_us: int, chosen: Chosen | None) -> Iterator[Rows]:
+    def _old_rows(
+        self, name: str, before_us: int, chosen: Chosen | None, devices: AbstractSet[str] | None
+    ) -> Iterator[Rows]:
         """The rows of a table that ``expire`` would forget, some at a time; partition and offset are ``packed``."""
         with self._db.read() as connection:
-            devices = self._devices(connection, name)
-        for slab in slabs_of(devices):
+            there = self._devices(connection, name, f"WHERE observed_us < {int(before_us)}", devices)
+        for slab in slabs_of(there):
             rows = self._slab(name, list(BY_NAME), slab, before_us)
             if rows.batch.n:
                 yield rows.take(is_old(rows, before_us, chosen))

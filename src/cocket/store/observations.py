@@ -15,6 +15,7 @@ two writers of one partition queue, and an entry that is there already is left o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,6 @@ from cocket.core.clock import Clock
 from cocket.core.errors import DataDamaged, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import BY_NAME
-from cocket.store import newest
 from cocket.store.copying import Gone, ask_spans, copied, copied_keys, copy_in, spans_sql
 from cocket.store.database import Database
 from cocket.store.finding import Finding
@@ -37,6 +37,7 @@ from cocket.store.history import from_file
 from cocket.store.history_contract import Chosen, Limit, Span
 from cocket.store.history_places import Address, Bucket, Folder, Place
 from cocket.store.log import Entry
+from cocket.store.newest import Which, add_from_tables, better_in_file
 from cocket.store.observation_files import FileList, unpacked, within
 from cocket.store.observation_sql import answer, laid_out
 from cocket.store.observation_tables import DAY_US, observation_offsets, observation_periods
@@ -344,16 +345,16 @@ class PgHistory:
         self, *, trusted: Sequence[str], unless: Sequence[str], of: Callable[[str], bool] | None = None
     ) -> dict[str, int]:
         """Event time of each device's newest observation of those that count, as ``HistoryStore.newest``. ``store.newest`` tells how."""
-        which = newest.Which(tuple(trusted), tuple(unless), of or (lambda _: True))
+        which = Which(tuple(trusted), tuple(unless), of or (lambda _: True))
         return self._again(lambda: self._newest(which))
 
-    def _newest(self, which: newest.Which) -> dict[str, int]:
+    def _newest(self, which: Which) -> dict[str, int]:
         found: dict[str, int] = {}
         with self._looking() as (connection, tables, files):
             self._db.patient(connection)
-            newest.from_tables(connection, tables[1:], which, found)
+            add_from_tables(connection, tables[1:], which, found)
         for file in sorted(files, key=lambda f: f.facts.max_us, reverse=True):
-            for better in self._reading(file, lambda f: iter([newest.from_file(f, which, found)])):
+            for better in self._reading(file, lambda f: iter([better_in_file(f, which, found)])):
                 found.update(better)
         return found
 
@@ -371,17 +372,22 @@ class PgHistory:
         """Merge eight files of one size into one, as often as there are eight; returns how many rows were rewritten."""
         return self._mover.merge()
 
-    def expire(self, before_us: int, chosen: Chosen | None = None) -> int:
+    def expire(
+        self, before_us: int, chosen: Chosen | None = None, devices: AbstractSet[str] | None = None
+    ) -> int:
         """Forget every observation whose age began before ``before_us``, or those of them that ``chosen`` marks; returns how many.
 
+        ``devices``: ``chosen`` marks rows of these alone, so that others need not be read.
         Age counts from the later of event time and receipt. An expired observation that is sent again counts as new.
         ``Busy`` while another process moves observations for longer than half a minute.
         """
-        return self._mover.expire(before_us, chosen)
+        return self._mover.expire(before_us, chosen, devices)
 
-    def old(self, before_us: int, chosen: Chosen | None = None) -> int:
+    def old(
+        self, before_us: int, chosen: Chosen | None = None, devices: AbstractSet[str] | None = None
+    ) -> int:
         """How many observations ``expire`` would forget."""
-        return self._mover.old(before_us, chosen)
+        return self._mover.old(before_us, chosen, devices)
 
     def strays(self) -> list[str]:
         """Files in the place that are not registered: left by a stop. They do not count, and nothing deletes them."""

@@ -59,10 +59,6 @@ class PartitionHistory:
         """Merge small files."""
         return self._history.merge() if self._runs_moves else 0
 
-    def expire(self, before_us: int) -> int:
-        """Forget what is older."""
-        return self._history.expire(before_us) if self._runs_moves else 0
-
 
 _CATCH_UP_S: Final = 10.0
 _POLL_S: Final = 0.02

@@ -113,6 +113,12 @@ class Site(MainStores):
             opened.close()
             raise
 
+    def compact(self, upto_offset: int) -> None:
+        """Nothing: history has what is detected, in the same transaction, and forgets in tables as well as in files."""
+
+    def trim(self) -> None:
+        """Nothing: each worker trims its logs behind its checkpoints."""
+
     def scrub(self) -> None:
         """Nothing: PostgreSQL clears away by itself what was deleted; to write all tables anew would stop the site."""
 

@@ -1,0 +1,90 @@
+"""Retention of a site, over PostgreSQL and its files: the same terms, the same counts, and what is dropped is in neither."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+
+import pyarrow.parquet as pq
+import pytest
+from starlette.testclient import TestClient
+from tests.web.planting import Planted, good
+from tests.web.test_retention import DAY, SETTINGS, Jumping, until
+
+from cocket.core.config import overridden
+from cocket.engine.service import Service
+from cocket.engine.site.site import Site
+from cocket.engine.site.worker import Worker
+from cocket.gateway.gateway import Gateway
+from cocket.store.leases import Leases
+from cocket.web.app import create_app
+
+numbers = count(1)
+
+
+@pytest.fixture
+def running(tmp_path, database, nats_cluster):
+    """A worker and a door in one process, over servers of their own kind."""
+    clock = Jumping()
+    settings = overridden(
+        SETTINGS,
+        store={"url": database},
+        log={"url": nats_cluster(1).url, "site": f"retention{next(numbers)}", "partitions": 2, "replicas": 1},
+        history={"folder": str(tmp_path / "history"), "hot_days": 1},
+    )
+    with Site(settings, tmp_path / "worker", "worker", clock) as site:
+        leases = Leases(site.db, "worker", "here", "1", 30)
+        with (
+            Worker(site, clock, settings, leases),
+            Service.open(tmp_path / "door", clock, settings) as service,
+            Gateway(service) as gateway,
+        ):
+            app = create_app(service, settings, gateway)
+            with TestClient(app, base_url="http://localhost/api/v1") as door:
+                yield site, service, clock, door
+
+
+def everything(site: Site) -> str:
+    """Every observation that PostgreSQL or a file holds."""
+    with site.history._db.read() as connection:
+        rows = connection.exec_driver_sql("SELECT o::text FROM observations o").scalars().all()
+        moving = connection.exec_driver_sql(
+            "SELECT name FROM observation_periods WHERE state <> 'hot'"
+        ).scalars()
+        for name in list(moving):
+            rows += connection.exec_driver_sql(f"SELECT o::text FROM {name} o").scalars().all()
+    files = [
+        json.dumps(pq.read_table(f).to_pylist(), default=str) for f in site.history.folder.glob("*.parquet")
+    ]
+    return "\n".join([*rows, *files])
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["in tables", "in files"])
+def test_what_is_past_its_term_goes_from_tables_and_files(running, moved) -> None:
+    site, service, clock, door = running
+    until(lambda: service.retention.store.last() is not None)
+    old = Planted(door, clock, "OLD", "MSKU1234565")
+    good(door.post(f"/movements/{old.mrn}/events", json={"event": "reject", "reason": "over"}))
+    held = Planted(door, clock, "HELD", "MSKU9070323")  # still under way: its phone is held
+    assert service.wait_detected(60)
+    marks = [f"card-{old.mark}", f"phone-{old.mark}", f"card-{held.mark}", f"phone-{held.mark}"]
+    assert all(mark in everything(site) for mark in marks)
+    service.retention_clock.stop()
+    clock.ahead_us = 40 * DAY
+    if moved:
+        until(lambda: site.history.compact() == 0 and site.history.files)
+        assert sum(f.facts.rows for f in site.history.files) == 4
+    would = {d.kind.name: (d.n, d.held) for d in service.retention.would()}
+    service.retention_clock.beat()
+    counts = {c["kind"]: (c["n"], c["held"]) for c in good(door.get("/retention"))["items"][0]["counts"]}
+    assert counts["phone-positions"] == (1, 1)
+    assert counts["observations"] == (2, 1)
+    assert would["phone-positions"] == (1, 1)
+    assert good(door.get("/retention"))["items"][0]["proved"] is True
+    left = everything(site)
+    assert [mark in left for mark in marks] == [False, False, False, True]
+    assert list(site.history.findings(deep=True)) == []
+    streams = [f"COCKET_{site.settings.log.site}_{p}" for p in range(2)]
+    until(lambda: all(site.nats.api(f"STREAM.INFO.{s}", {})["state"]["messages"] < 20 for s in streams))
+    again = {d.kind.name: d.n for d in service.retention.would()}
+    assert (again["phone-positions"], again["observations"]) == (0, 0)

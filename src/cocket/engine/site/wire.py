@@ -1,9 +1,9 @@
 """What doors and workers say to each other: bodies, receipts, questions. MessagePack heads, Arrow bodies.
 
-cocket.SITE.line.P.submit    a part of a body → its receipt, once it is durable
-cocket.SITE.line.P.ask       a question to the owner of partition P → its answer
-cocket.SITE.declared         something declared was changed and is stored
-cocket.SITE.alerts           alerts were changed and are stored
+cocket-site.SITE.line.P.submit    a part of a body → its receipt, once it is durable
+cocket-site.SITE.line.P.ask       a question to the owner of partition P → its answer
+cocket-site.SITE.declared         something declared was changed and is stored
+cocket-site.SITE.alerts           alerts were changed and are stored
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Names:
     """The subjects of a site."""
 
     def __init__(self, site: str) -> None:
-        self._root = f"cocket.{site}"
+        self._root = f"cocket-site.{site}"  # not below cocket/, where MQTT devices speak
         self.declared = f"{self._root}.declared"
         self.alerts = f"{self._root}.alerts"
 

@@ -128,6 +128,10 @@ class Worker:
             with self._lock:
                 self._held[partition] = held = _Held(epoch)
             self._aside.submit(self._open, partition, held)
+        with self._lock:
+            logs = [one.stores.log for one in self._held.values() if one.stores is not None]
+        for log_ in logs:
+            log_.keep_booked()
         self._look_for_changes()
 
     def _look_for_changes(self) -> None:

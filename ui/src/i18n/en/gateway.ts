@@ -82,6 +82,7 @@ export const gateway = {
   'event.answer-to-nothing': 'Answers to no command of ours',
   'event.door-stopped': 'Doors that stopped',
   'event.call-failed': 'Calls that did not get through',
+  'event.folder-failed': 'Looks at a folder that failed',
   'event.mqtt-connected': 'Connections to the MQTT broker',
   'event.mqtt-subscribed': 'Subscriptions at the MQTT broker',
   'event.mqtt-lost': 'Connections to the MQTT broker that were lost',

@@ -84,6 +84,7 @@ export const gateway: Record<keyof typeof wanted, string> = {
   'event.answer-to-nothing': 'Réponses à aucune commande',
   'event.door-stopped': 'Portes arrêtées',
   'event.call-failed': 'Appels sans réponse',
+  'event.folder-failed': 'Lectures d’un dossier en échec',
   'event.mqtt-connected': 'Connexions au courtier MQTT',
   'event.mqtt-subscribed': 'Abonnements au courtier MQTT',
   'event.mqtt-lost': 'Connexions perdues au courtier MQTT',

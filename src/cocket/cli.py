@@ -82,12 +82,20 @@ def _parser() -> argparse.ArgumentParser:
     cli_site.add(commands)
     cli_doctor.add(commands)
     cli_status.add(commands)
-    for name, run, text in (("verify", _verify, "check every checksum of a data folder"),):
-        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        _data_option(command, required=True)
-        command.add_argument("--json", action="store_true", help="print the findings as JSON")
-        command.set_defaults(run=run)
+    _add_verify(commands)
     return parser
+
+
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "check every checksum of a data folder, or of a site"
+    command = commands.add_parser("verify", help=text, description=text[0].upper() + text[1:] + ".")
+    place = command.add_mutually_exclusive_group(required=True)
+    place.add_argument("--data", type=Path, metavar="DIR", help="the data folder")
+    place.add_argument(
+        "--settings", type=Path, metavar="FILE", help="settings of a site, TOML, with store.url and log.url"
+    )
+    command.add_argument("--json", action="store_true", help="print the findings as JSON")
+    command.set_defaults(run=_verify)
 
 
 def _data_option(command: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -273,4 +281,14 @@ def _verify(args: argparse.Namespace) -> int:
     from cocket.customs.verify import verify as verify_file
     from cocket.store.doctor import report, verify
 
+    if args.settings is not None:
+        from cocket.core.config import load
+        from cocket.engine.site.doctor import verify as verify_site
+
+        settings = load(args.settings)
+        if not settings.log.url or not settings.store.url:
+            raise BadSetting(
+                f"--settings {args.settings}: a site needs store.url and log.url; for a data folder use --data"
+            )
+        return report(verify_site(settings), as_json=args.json)
     return report([*verify(args.data), *verify_file(args.data)], as_json=args.json)

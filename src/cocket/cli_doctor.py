@@ -1,4 +1,4 @@
-"""The command that says in words what is wrong and what to do: of a data folder, of settings, of a running server."""
+"""The command that says in words what is wrong and what to do: of a data folder, of settings and the site they name, of a running server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public n
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add it to the one command."""
-    text = "say in words what is wrong with a data folder, settings or a running server, and what to do"
+    text = (
+        "say in words what is wrong with a data folder, a site, settings or a running server, and what to do"
+    )
     command = commands.add_parser(
         "doctor",
         help=text,
@@ -30,7 +32,10 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         "--data", type=Path, metavar="DIR", help="a data folder, and the machine that it is on"
     )
     command.add_argument(
-        "--settings", type=Path, metavar="FILE", help="a settings file, and the ports it names"
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="a settings file, and the ports it names; where it has log.url, the whole site",
     )
     command.add_argument("--url", metavar="URL", help="a running server")
     command.add_argument("--json", action="store_true", help="print the findings as JSON")
@@ -59,6 +64,11 @@ def _doctor(args: argparse.Namespace) -> int:
         else:
             url = settings.store.url
             found += _settings(args.settings, settings)
+            if settings.log.url and settings.store.url:
+                from cocket.engine.site.doctor import check as check_site
+
+                found += check_site(settings)
+                running = running or _answers(settings)
             found += [] if running else _ports(settings)
     if args.data is not None:
         from cocket.store.doctor import check
@@ -84,6 +94,15 @@ def _open(path: Path) -> bool:
             return False
     except (Timeout, OSError):
         return True
+
+
+def _answers(settings: Settings) -> bool:
+    """Whether a door of the site runs on this machine."""
+    try:
+        with socket.create_connection((settings.http.host, settings.http.port), 1):
+            return True
+    except OSError:
+        return False
 
 
 # settings

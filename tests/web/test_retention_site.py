@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 
 import pyarrow.parquet as pq
 import pytest
-from starlette.testclient import TestClient
+from tests.small_site import small_site
 from tests.web.planting import Planted, good
 from tests.web.test_retention import DAY, SETTINGS, Jumping, until
 
-from cocket.core.config import overridden
-from cocket.engine.service import Service
 from cocket.engine.site.site import Site
-from cocket.engine.site.worker import Worker
-from cocket.gateway.gateway import Gateway
-from cocket.store.leases import Leases
-from cocket.web.app import create_app
-
-numbers = count(1)
 
 
 @pytest.fixture
 def running(tmp_path, database, nats_cluster):
-    """A worker and a door in one process, over servers of their own kind."""
-    clock = Jumping()
-    settings = overridden(
-        SETTINGS,
-        store={"url": database},
-        log={"url": nats_cluster(1).url, "site": f"retention{next(numbers)}", "partitions": 2, "replicas": 1},
-        history={"folder": str(tmp_path / "history"), "hot_days": 1},
-    )
-    with Site(settings, tmp_path / "worker", "worker", clock) as site:
-        leases = Leases(site.db, "worker", "here", "1", 30)
-        with (
-            Worker(site, clock, settings, leases),
-            Service.open(tmp_path / "door", clock, settings) as service,
-            Gateway(service) as gateway,
-        ):
-            app = create_app(service, settings, gateway)
-            with TestClient(app, base_url="http://localhost/api/v1") as door:
-                yield site, service, clock, door
+    with small_site(tmp_path, database, nats_cluster(1).url, Jumping(), SETTINGS) as running:
+        yield running
 
 
 def everything(site: Site) -> str:

@@ -33,11 +33,17 @@ def verify(path: Path) -> list[Finding]:
     except CocketError:
         return []  # told there, too
     try:
-        return [Finding("damage", str(main), what) for what in _wrong(db)]
-    except (CocketError, sa.exc.SQLAlchemyError) as error:
-        return [Finding("damage", str(main), str(error))]
+        return verify_tables(db)
     finally:
         db.close()
+
+
+def verify_tables(db: Database) -> list[Finding]:
+    """As ``verify``, of the tables in ``db``."""
+    try:
+        return [Finding("damage", str(db.path), what) for what in _wrong(db)]
+    except (CocketError, sa.exc.SQLAlchemyError) as error:
+        return [Finding("damage", str(db.path), str(error))]
 
 
 def _wrong(db: Database) -> Iterator[str]:

@@ -41,6 +41,16 @@ def _copied_body(connection: sa.Connection, query: str) -> memoryview:
         raise
 
 
+def counted(connection: sa.Connection, table: str) -> int:
+    """How many rows a table has. ``Gone`` if it is."""
+    try:
+        return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())
+    except sa.exc.DBAPIError as error:
+        if sqlstate(error.orig) == UNDEFINED_TABLE:
+            raise Gone from error
+        raise
+
+
 def copied_keys(connection: sa.Connection, table: str, where: str) -> tuple[Array, Array]:
     """Event times and keys of the rows of a table ``o``: sixteen bytes each, many in one field. ``Gone`` if its table is."""
     body = _copied_body(

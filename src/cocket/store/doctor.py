@@ -128,6 +128,21 @@ def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:
         )
     elif stored < booked:
         yield Finding("note", str(db.path), f"{booked - stored} observations of {booked} have expired")
+    yield from quarantined(db)
+    names = {f.path.name for f in files}
+    for other in sorted(folder.glob("*")):
+        if other.name not in names:
+            yield Finding(
+                "note", str(other), "does not count (left by a stop while writing); it can be deleted"
+            )
+    for file in files:
+        yield from _history_file(db, folder, file, deep=deep)
+    if deep:
+        yield from (Finding("damage", str(db.path), what) for what in (*db.integrity(), *log.damage()))
+
+
+def quarantined(db: Database) -> Iterator[Finding]:
+    """What waits in the quarantine, and what the detectors fail on."""
     with db.read() as connection:
         waiting = sa.select(sa.func.count()).where(tables.quarantine.c.state == "held")
         failed = connection.execute(waiting.where(tables.quarantine.c.rule == SET_ASIDE)).scalar_one()
@@ -152,16 +167,6 @@ def _log(db: Database, folder: Path, *, deep: bool) -> Iterator[Finding]:
             f"{held} refused rows wait in the quarantine: {_causes(db)}",
             "mend the cause, then send them again from the control room (System, Quarantine)",
         )
-    names = {f.path.name for f in files}
-    for other in sorted(folder.glob("*")):
-        if other.name not in names:
-            yield Finding(
-                "note", str(other), "does not count (left by a stop while writing); it can be deleted"
-            )
-    for file in files:
-        yield from _history_file(db, folder, file, deep=deep)
-    if deep:
-        yield from (Finding("damage", str(db.path), what) for what in (*db.integrity(), *log.damage()))
 
 
 def _causes(db: Database) -> str:
@@ -203,7 +208,7 @@ def _wrong_with(file: HistoryFile, *, deep: bool) -> str | None:
     return None if rows == file.facts.rows else f"holds {rows} observations, {file.facts.rows} were written"
 
 
-def _silent(db: Database) -> Iterator[Finding]:
+def silent(db: Database) -> Iterator[Finding]:
     """Devices that are bound and silent now, by their open alerts."""
     a = tables.alerts.c
     query = sa.select(a.device_id, a.mrn).where(
@@ -224,7 +229,7 @@ def _silent(db: Database) -> Iterator[Finding]:
 
 def _main(db: Database, log: Log | None, *, deep: bool) -> Iterator[Finding]:
     if not deep:
-        yield from _silent(db)
+        yield from silent(db)
     with db.read() as connection:
         state = connection.execute(tables.detection.select().where(tables.detection.c.id == 1)).one()
     if log is not None:
@@ -244,9 +249,14 @@ def _main(db: Database, log: Log | None, *, deep: bool) -> Iterator[Finding]:
             )
     if deep:
         yield from (Finding("damage", str(db.path), what) for what in db.integrity())
-        with db.read() as connection:
-            for row in connection.execute(tables.snapshot_pages.select()):
-                if page_checksum(row.name, row.body) != row.checksum:
-                    yield Finding(
-                        "damage", str(db.path), f"snapshot page {row.name!r} does not match its checksum"
-                    )
+        yield from snapshots(db)
+
+
+def snapshots(db: Database) -> Iterator[Finding]:
+    """Pages of the detectors' state that do not match their checksums."""
+    with db.read() as connection:
+        for row in connection.execute(tables.snapshot_pages.select()):
+            if page_checksum(row.name, row.body) != row.checksum:
+                yield Finding(
+                    "damage", str(db.path), f"snapshot page {row.name!r} does not match its checksum"
+                )

@@ -330,6 +330,10 @@ class Stream:
             lacking = self._lacking(first, last)
             if not lacking:
                 return
+            now = int(self.about()["state"]["first_seq"])
+            if now > first:  # it was trimmed meanwhile: what is gone from the front is not lacking
+                first = now
+                continue
             if all(other.get("current") and not other.get("lag") for other in others):  # nobody only lags
                 yield (
                     f"one of the servers lacks {lacking} messages of the stream {self.name}, which others have: stop it, delete the "

@@ -481,12 +481,16 @@ class JetStreamLog(Quarantine):
                 del self._sums[offset]
 
     def damage(self) -> list[str]:
-        """As ``Log.damage``. What no server gives whole, or at all, is named, and that a server lacks what others have."""
+        """As ``Log.damage``. What no server gives whole, or at all, is named, and that a server lacks what others have.
+
+        Beside a writer: what grows at the end is asked before the stream is, and what follows its trimming afterwards.
+        """
+        known = self._booked()[0] if self._read_only else max(self._state[0], self._booked()[0])
+        state = self._stream.state()
+        first, last = max(1, int(state["first_seq"])), int(state["last_seq"])
         with self._db.read() as connection:
             compacted = connection.execute(self._own(sa.select(totals.c.compacted_offset))).scalar() or 0
         compacted = max(compacted, self._first - 1)
-        state = self._stream.state()
-        first, last = max(1, int(state["first_seq"])), int(state["last_seq"])
         found = []
         if first > compacted + 1:
             found.append(
@@ -494,7 +498,6 @@ class JetStreamLog(Quarantine):
             )
         found.extend(self._stream.damage(first, last))
         found.extend(self._stream.gaps(first, last))
-        known = self._booked()[0] if self._read_only else max(self._state[0], self._booked()[0])
         if last < known:
             found.append(f"log entries {last + 1} to {known} are missing in the stream {self.stream}")
         return found

@@ -30,7 +30,7 @@ from cocket.core.clock import Clock
 from cocket.core.errors import DataDamaged, Unavailable
 from cocket.core.keys import observation_keys
 from cocket.core.schema import BY_NAME
-from cocket.store.copying import Gone, ask_spans, copied, copied_keys, copy_in, spans_sql
+from cocket.store.copying import Gone, ask_spans, copied, copied_keys, copy_in, counted, spans_sql
 from cocket.store.database import Database
 from cocket.store.finding import Finding
 from cocket.store.history import from_file
@@ -183,6 +183,23 @@ class PgHistory:
         with self._db.read() as connection:
             lowest = connection.execute(sa.select(sa.func.min(observation_offsets.c.offset))).scalar_one()
             return int(lowest or 0)
+
+    def roughly(self) -> int:
+        """About how many rows the tables hold, as the server last estimated it."""
+        with self._db.read() as connection:
+            rows = "SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_class c WHERE c.relname LIKE 'observations\\_%%' AND c.relkind = 'r'"
+            return int(connection.exec_driver_sql(rows).scalar_one())
+
+    def held(self) -> tuple[int, dict[int, int]]:
+        """How many observations are held, and up to which offset those of each partition's log, as of one moment."""
+        return self._again(self._held)
+
+    def _held(self) -> tuple[int, dict[int, int]]:
+        with self._looking() as (connection, tables, files):
+            self._db.patient(connection)
+            rows = sum(counted(connection, name) for name in tables)
+            upto = {p: int(o) for p, o in connection.execute(observation_offsets.select())}
+        return rows + sum(f.facts.rows for f in files), upto
 
     @property
     def files(self) -> tuple[HistoryFile, ...]:

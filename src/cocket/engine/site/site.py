@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from cocket.core.clock import Clock
 from cocket.core.config import Settings
-from cocket.core.errors import BadSetting, CocketError
+from cocket.core.errors import BadSetting
 from cocket.engine.site.link import Link
 from cocket.store import leases, tables
 from cocket.store.alerts import AlertStore
@@ -135,16 +135,3 @@ class Site(MainStores):
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def unready(site: Site) -> Sequence[str]:
-    """What is not as it should be, in words, for ``cocket doctor`` and a start."""
-    found = []
-    try:
-        owned = leases.owners(site.db)
-        free = [p for p, (owner, _) in owned.items() if owner is None]
-        if free:
-            found.append(f"partitions {', '.join(map(str, free))} have no worker; start one: cocket work")
-    except CocketError as error:
-        found.append(error.detail)
-    return found

@@ -24,6 +24,7 @@ from cocket.core.clock import WallClock
 from cocket.core.config import load
 from cocket.core.errors import BadSetting, Conflict, Unavailable
 from cocket.engine.service import Service
+from cocket.engine.site import doctor
 from cocket.engine.site.repartition import repartition
 from cocket.up import Production
 
@@ -173,6 +174,40 @@ def _known(client: Client, device: str) -> bool:
     return answer.status_code == httpx.codes.OK
 
 
+def test_the_doctor_finds_a_sound_site_sound_while_it_works_and_names_a_server_that_is_away(
+    site: Production,
+) -> None:
+    client, settings = Client(site.url), load(site.settings)
+    stop = threading.Event()
+
+    def work() -> None:
+        for i in range(10_000):
+            if stop.is_set():
+                return
+            client.send(
+                b'{"device_id":"LOAD%d","observed_at":"2026-03-02T06:00:00Z","code":"%d"}' % (i % 64, i)
+            )
+
+    def wrong() -> list[str]:
+        return [f"{f.where}: {f.what}" for f in doctor.check(settings) if f.level != "note"]
+
+    _until(lambda: not wrong())
+    sender = threading.Thread(target=work)
+    sender.start()
+    try:
+        for look in (doctor.verify, doctor.check):
+            assert [f for f in look(settings) if f.level != "note"] == []
+    finally:
+        stop.set()
+        sender.join()
+    away = site.nats.nodes[2]
+    away.kill()
+    _until(lambda: any("its copy on n3 is" in w for w in wrong()))
+    assert any(w.startswith(f"NATS 127.0.0.1:{away.port}: ") for w in wrong())
+    away.start()
+    _until(lambda: not wrong())
+
+
 def test_another_number_of_partitions_changes_no_alert(site: Production, expected) -> None:
     client = Client(site.url)
     client.settled()
@@ -204,4 +239,7 @@ def test_another_number_of_partitions_changes_no_alert(site: Production, expecte
     client.settled()
     assert client.alerts() == expected[0]
     assert len(client.until("GET", "/site")["partitions"]) == 8
+    found = doctor.verify(load(site.settings))
+    assert [f for f in found if f.level != "note"] == []
+    assert any("4 streams are of before the last cocket repartition" in f.what for f in found)
     assert stored(client) == expected[1]

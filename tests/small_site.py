@@ -23,13 +23,13 @@ _numbers = count(1)
 
 @contextmanager
 def small_site(
-    folder: Path, database: str, nats: str, clock: Clock, given: Settings
+    folder: Path, database: str, nats: str, clock: Clock, given: Settings, name: str = ""
 ) -> Iterator[tuple[Site, Service, Clock, TestClient]]:
     """Two partitions in one copy, under a name of its own; observations a day in PostgreSQL, then in files."""
     settings = overridden(
         given,
         store={"url": database},
-        log={"url": nats, "site": f"small{next(_numbers)}", "partitions": 2, "replicas": 1},
+        log={"url": nats, "site": name or f"small{next(_numbers)}", "partitions": 2, "replicas": 1},
         history={"folder": str(folder / "history"), "hot_days": 1},
     )
     with Site(settings, folder / "worker", "worker", clock) as site:

@@ -103,7 +103,7 @@ def backup(data: Path, to: Path, *, with_keys: bool, now_us: int, say: Say) -> M
         remove(aside)
         remove(scratch)
         scratch.mkdir(mode=0o700)
-        with _pinned(data) as (main, log, history), _sink(aside, tar=to.suffix == ".tar") as sink:
+        with _pinned(data) as (main, log, history), sink_of(aside, tar=to.suffix == ".tar") as sink:
             files = {}
             for part in _parts(data, main, log, history, with_keys=with_keys, scratch=scratch, say=say):
                 files[part.name] = sink.add(part)
@@ -351,7 +351,8 @@ class _Tar:
 
 
 @contextmanager
-def _sink(path: Path, *, tar: bool) -> Iterator[Sink]:
+def sink_of(path: Path, *, tar: bool) -> Iterator[Sink]:
+    """A folder or a tar file to write parts to, whole and on the disk when the block ends."""
     sink = _Tar(path) if tar else _Folder(path)
     yield sink
     sink.close()

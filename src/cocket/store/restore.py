@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -15,22 +15,33 @@ from cocket.core.errors import CocketError, Conflict, DataDamaged, Malformed, No
 from cocket.store.backup import BLOCK, FORMAT, MANIFEST, Hashing, Kept, Manifest, Say, remove, sync_folder
 
 
-def read_manifest(backup_: Path) -> Manifest:
-    """What a backup says of itself. ``NotFound`` where there is none, ``Malformed`` where it is none."""
+def manifest_body(backup_: Path) -> bytes:
+    """What a backup says of itself, as it stands there. ``NotFound`` where there is none, ``Malformed`` where it is none."""
     if not backup_.exists():
         raise NotFound(f"there is no backup {backup_}")
     try:
         if backup_.is_dir():
-            body = (backup_ / MANIFEST).read_bytes()
-        else:
-            with tarfile.open(backup_, "r:") as tar:
-                file = tar.extractfile(MANIFEST)
-                body = b"" if file is None else file.read()
+            return (backup_ / MANIFEST).read_bytes()
+        with tarfile.open(backup_, "r:") as tar:
+            file = tar.extractfile(MANIFEST)
+            return b"" if file is None else file.read()
+    except (OSError, KeyError, tarfile.TarError, UnicodeDecodeError) as error:
+        raise _not_whole(backup_, error) from error
+
+
+def _not_whole(backup_: Path, error: Exception) -> Malformed:
+    return Malformed(
+        f"{backup_} is no whole backup: its {MANIFEST} cannot be read ({error}); it comes last, so it may be cut off"
+    )
+
+
+def read_manifest(backup_: Path) -> Manifest:
+    """As ``manifest_body``, read."""
+    body = manifest_body(backup_)
+    try:
         manifest = msgspec.json.decode(body, type=Manifest)
-    except (OSError, KeyError, tarfile.TarError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Malformed(
-            f"{backup_} is no whole backup: its {MANIFEST} cannot be read ({error}); it comes last, so it may be cut off"
-        ) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _not_whole(backup_, error) from error
     if manifest.format != FORMAT:
         raise Malformed(
             f"{backup_} is of backup format {manifest.format}, this version reads {FORMAT}; it was made by Cocket {manifest.cocket}"
@@ -55,8 +66,7 @@ def restore(backup_: Path, data: Path, *, say: Say) -> Manifest:
     try:
         remove(aside)
         aside.mkdir(parents=True)
-        found = dict(_copied(backup_, aside, manifest, say))
-        _all_there(backup_, manifest, found)
+        copied_parts(backup_, aside, manifest.files, say)
         (aside / "history").mkdir(exist_ok=True)
         sync_folder(aside / "history")
         sync_folder(aside)
@@ -75,14 +85,16 @@ def restore(backup_: Path, data: Path, *, say: Say) -> Manifest:
     return manifest
 
 
-def _all_there(backup_: Path, manifest: Manifest, found: dict[str, Kept]) -> None:
-    for name in manifest.files:
+def copied_parts(backup_: Path, aside: Path, files: Mapping[str, Kept], say: Say) -> None:
+    """Copy every part of a backup to the folder ``aside``, compared with what its manifest says of it. ``DataDamaged`` if one differs."""
+    found = dict(_copied(backup_, aside, files, say))
+    for name in files:
         if name not in found:
             raise DataDamaged(f"{name} is missing in the backup {backup_}; nothing was restored")
 
 
-def _copied(backup_: Path, aside: Path, manifest: Manifest, say: Say) -> Iterator[tuple[str, Kept]]:
-    for name, source in _sources(backup_, manifest):
+def _copied(backup_: Path, aside: Path, files: Mapping[str, Kept], say: Say) -> Iterator[tuple[str, Kept]]:
+    for name, source in _sources(backup_, files):
         path = aside / name
         path.parent.mkdir(mode=0o700 if name.startswith("keys/") else 0o777, exist_ok=True)
         with path.open("xb") as file:
@@ -92,7 +104,7 @@ def _copied(backup_: Path, aside: Path, manifest: Manifest, say: Say) -> Iterato
             shutil.copyfileobj(source, hashing, BLOCK)
             file.flush()
             os.fsync(file.fileno())
-        if hashing.kept != manifest.files[name]:
+        if hashing.kept != files[name]:
             raise DataDamaged(
                 f"{name} in the backup {backup_} does not match its checksum in the manifest; nothing was restored"
             )
@@ -100,9 +112,9 @@ def _copied(backup_: Path, aside: Path, manifest: Manifest, say: Say) -> Iterato
         yield name, hashing.kept
 
 
-def _sources(backup_: Path, manifest: Manifest) -> Iterator[tuple[str, IO[bytes]]]:
+def _sources(backup_: Path, files: Mapping[str, Kept]) -> Iterator[tuple[str, IO[bytes]]]:
     if backup_.is_dir():
-        for name in manifest.files:
+        for name in files:
             path = backup_ / name
             if path.is_file() and not path.is_symlink():
                 with path.open("rb") as file:
@@ -114,7 +126,7 @@ def _sources(backup_: Path, manifest: Manifest) -> Iterator[tuple[str, IO[bytes]
                 if member.name == MANIFEST:
                     continue
                 held = tar.extractfile(member) if member.isreg() else None
-                if held is None or member.name not in manifest.files:
+                if held is None or member.name not in files:
                     raise DataDamaged(
                         f"the backup {backup_} holds {member.name!r}, which its manifest does not name; nothing was restored"
                     )

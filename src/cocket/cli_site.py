@@ -34,6 +34,9 @@ def _add_work(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         default=Path("data"),
         help="where history files are written aside (default: ./data)",
     )
+    command.add_argument(
+        "--port", type=int, help="port of its figures (default: watching.worker_port); 0 takes a free one"
+    )
     command.set_defaults(run=_work)
 
 
@@ -74,10 +77,10 @@ def _add_repartition(commands: argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _work(args: argparse.Namespace) -> int:
-    from cocket.core.config import load
+    from cocket.core.config import load, overridden
     from cocket.engine.site.work import work
 
-    return work(load(args.settings), args.data)
+    return work(overridden(load(args.settings), watching={"worker_port": args.port}), args.data)
 
 
 def _up(args: argparse.Namespace) -> int:

@@ -54,7 +54,8 @@ class Child:
     def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
         self.name = name
         self.log = log
-        self.first = ""
+        self.figures = ""
+        """Where it tells its figures, if it does."""
         self._command = [sys.executable, "-m", "cocket", *arguments]
         self._process: subprocess.Popen[str] | None = None
         self._said: IO[str] | None = None
@@ -183,7 +184,7 @@ class Production:
             for child in (*self.workers, self.web):
                 child.start()
             for worker in self.workers:
-                worker.ready()
+                _greet(worker)
             self.url, *self.addresses = self.web.ready(1 + len(self.doors))
         except BaseException:
             self.stop()
@@ -195,14 +196,16 @@ class Production:
 
     def _worker(self, number: int) -> Child:
         name = f"worker-{number}"
-        arguments = ["work", "--settings", str(self.settings), "--data", str(self.folder / name)]
+        # a port of its own, and the same when it is started again: whoever scrapes it goes on
+        places = ["--settings", str(self.settings), "--data", str(self.folder / name)]
+        arguments = ["work", *places, "--port", str(free_port())]
         return Child(f"worker {number}", arguments, self.folder / f"{name}.log")
 
     def add_worker(self) -> Child:
         """One more; it takes its share of the partitions."""
         worker = self._worker(len(self.workers) + 1)
         worker.start()
-        worker.ready()
+        _greet(worker)
         self.workers.append(worker)
         return worker
 
@@ -269,7 +272,7 @@ def up(wanted: Wanted) -> int:
             f"settings {running.settings}",
             f"postgresql 127.0.0.1:{running.postgres.port} pid {running.postgres.pid}",
             *(f"nats {n.name} 127.0.0.1:{n.port} pid {n.pid}" for n in running.nats.nodes),
-            *(f"{w.name} pid {w.pid}" for w in running.workers),
+            *(f"{w.name} pid {w.pid} {w.figures}".rstrip() for w in running.workers),
             f"web pid {running.web.pid}",
             "Ctrl-C ends it all; the data stay",
         ]
@@ -278,6 +281,11 @@ def up(wanted: Wanted) -> int:
             running.look()
         say("ending")
     return 0
+
+
+def _greet(worker: Child) -> None:
+    """Wait for a worker; its first line is ``worker NAME``, and where it tells its figures."""
+    *_, worker.figures = worker.ready()[0].removeprefix("worker ").partition(" ")
 
 
 def _settled(door: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.watching.conftest import Receiver
 
 from cocket.core.errors import BadSetting
 from cocket.up import Production, Wanted
@@ -21,16 +22,26 @@ batch_rows = 40
 
 [gateway]
 unregistered = "admit"
+
+[watching]
+otlp_endpoint = "%s"
 """
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Production]:
+def receiver() -> Iterator[Receiver]:
+    """Where all processes of the site send their spans."""
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def site(receiver: Receiver) -> Iterator[Production]:
     """Two workers, four partitions. Not in pytest's own folder: PostgreSQL runs as another user under root."""
     folder = Path(tempfile.mkdtemp(prefix="cocket-site-"))
     folder.chmod(0o755)
     settings = folder / "given.toml"
-    settings.write_text(SETTINGS)
+    settings.write_text(SETTINGS % receiver.url)
     listen = ("tcp:0=gt06", "mqtt")
     said: list[str] = []
     try:

@@ -7,6 +7,7 @@ undisturbed run on one machine.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -19,6 +20,8 @@ import httpx
 import pytest
 from tests.engine import feed
 from tests.production.checker import FIELDS, Client, declare, sent, stored
+from tests.production.watched import alarms, cut, joined, scraped
+from tests.watching.conftest import Receiver
 
 from cocket.core.clock import WallClock
 from cocket.core.config import load
@@ -205,6 +208,73 @@ def test_the_doctor_finds_a_sound_site_sound_while_it_works_and_names_a_server_t
     _until(lambda: any("its copy on n3 is" in w for w in wrong()))
     assert any(w.startswith(f"NATS 127.0.0.1:{away.port}: ") for w in wrong())
     away.start()
+
+
+def test_workers_tell_their_figures(site: Production) -> None:
+    client = Client(site.url)
+    client.settled()
+    _until(lambda: [sum(s["cocket_partitions", ""] for s in scraped(site))] == [4])
+    found = scraped(site)
+    of = [sorted(p for name, p in samples if name == "cocket_log_offset") for samples in found]
+    assert sorted(itertools.chain(*of)) == ["0", "1", "2", "3"]
+    assert all(samples["cocket_step_seconds_count", ""] > 0 for samples in found)
+    assert all(samples["cocket_commit_rows_sum", ""] > 0 for samples in found)
+    for samples, partitions in zip(found, of, strict=True):
+        for p in partitions:
+            assert samples["cocket_log_offset", p] > 0
+            assert samples["cocket_lag_observations", p] >= 0
+            assert samples["cocket_checkpoint_age_seconds", p] >= 0
+            assert samples["cocket_detectors_up", p] == 1
+            assert samples["cocket_log_unbooked", p] == 0
+    for worker, partitions in zip(site.workers, of, strict=True):
+        health = httpx.get(f"{worker.figures}/health").json()
+        assert health["status"] == "ok"
+        assert [str(p["partition"]) for p in health["partitions"]] == partitions
+        assert httpx.get(f"{worker.figures}/docs").status_code == 404
+        assert "SEAL00" not in httpx.get(f"{worker.figures}/metrics").text
+
+
+def test_one_trace_goes_through_all_processes(site: Production, receiver: Receiver) -> None:
+    client = Client(site.url)
+    whole = False
+    for number in range(1, 9):  # a word about alerts may be overtaken, and then the trace ends at the worker
+        trace, alert = cut(client, number)
+        spans = joined(receiver, trace, _until)
+        _until(lambda alert=alert: client.until("GET", f"/alerts/{alert}")["trace_id"])
+        assert client.until("GET", f"/alerts/{alert}")["trace_id"] == trace
+        with contextlib.suppress(AssertionError):
+            _until(lambda trace=trace: "stream.publish" in receiver.trace(trace), 5)
+        spans = joined(receiver, trace, _until)
+        whole = "stream.publish" in spans
+        if whole:
+            break
+    assert whole
+    assert len({r.get("service.instance.id") for r in receiver.resources}) >= 2
+
+
+def test_a_site_says_what_is_away(site: Production) -> None:
+    client = Client(site.url)
+    _until(lambda: not alarms(client))
+    node = site.nats.nodes[0]
+    node.kill()
+    for worker in site.workers:
+        worker.stop()
+    _until(
+        lambda: {"nats-server-away", "log-copies-behind", "partition-without-worker"} <= set(alarms(client))
+    )
+    found = alarms(client)
+    assert f"1 of 3 NATS servers do not answer: 127.0.0.1:{node.port}" in found["nats-server-away"]["detail"]
+    assert f"{node.name} is " in found["log-copies-behind"]["detail"]
+    without = found["partition-without-worker"]["detail"]
+    assert without == "4 of 4 partitions have no worker: 0, 1, 2, 3; workers there: 0"
+    site.postgres.kill()
+    _until(lambda: "database-away" in alarms(client))
+    site.look()
+    for worker in site.workers:
+        worker.start()
+    for worker in site.workers:
+        worker.ready()
+    _until(lambda: not alarms(client))
 
 
 def test_another_number_of_partitions_changes_no_alert(site: Production, expected) -> None:

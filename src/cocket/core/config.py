@@ -378,6 +378,18 @@ class Watching(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     sample_ratio: Annotated[
         float, Meta(ge=0, le=1, description="share of the bodies of observations that are traced, 0 to 1")
     ] = 1.0
+    worker_host: Annotated[
+        str,
+        Meta(
+            description="address on which a worker of a site tells its figures over HTTP (`/metrics`, `/health`); empty: it does not"
+        ),
+    ] = "127.0.0.1"
+    worker_port: Annotated[
+        Port,
+        Meta(
+            description="and its port; 0 takes a free one, which it prints. `cocket work --port` wins over it"
+        ),
+    ] = 0
     lag_s: Annotated[
         Seconds, Meta(description="oldest that an undetected observation may be before an alarm, seconds")
     ] = 30.0

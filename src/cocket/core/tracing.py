@@ -2,6 +2,9 @@
 
     gateway.frame | http.body ─ ingest.commit ─ detect.step ─ alert.write ─ stream.publish
 
+Past one machine a door makes the first and the last of these and a worker the others; the place goes with the message
+from one to the other.
+
 A batch is one span, never one an observation. What made a batch out of several traced bodies is a child of the first
 of them and linked to the others (span links, OpenTelemetry specification, "Links between spans"). A trace's number
 comes from the caller's ``traceparent`` (W3C Trace Context, section 3.2) or is made; whether it is kept is decided by
@@ -44,10 +47,13 @@ def trace_id(mark: Mark | None) -> str | None:
 class Tracing:
     """Makes spans and sends them by OTLP/HTTP from a thread of its own; ``close`` sends the rest.
 
-    ``endpoint`` empty and no ``exporter``: off. May be used from any thread.
+    ``endpoint`` empty and no ``exporter``: off. ``instance`` tells one process of a site from another (service.instance.id,
+    OpenTelemetry semantic conventions, "Service"). May be used from any thread.
     """
 
-    def __init__(self, endpoint: str = "", ratio: float = 1.0, exporter: SpanExporter | None = None) -> None:
+    def __init__(
+        self, endpoint: str = "", ratio: float = 1.0, exporter: SpanExporter | None = None, instance: str = ""
+    ) -> None:
         self._tracer: Tracer | None = None
         self._provider: Any = None
         if not endpoint and exporter is None:
@@ -68,7 +74,13 @@ class Tracing:
             )  # a lost trace is no news a minute long
         ours = TraceIdRatioBased(ratio)
         self._provider = TracerProvider(
-            resource=Resource({"service.name": "cocket", "service.version": __version__}),
+            resource=Resource(
+                {
+                    "service.name": "cocket",
+                    "service.version": __version__,
+                    **({"service.instance.id": instance} if instance else {}),
+                }
+            ),
             sampler=ParentBased(ours, remote_parent_sampled=ours, remote_parent_not_sampled=ours),
             shutdown_on_exit=False,
         )
@@ -95,9 +107,8 @@ class Tracing:
         from opentelemetry import trace
 
         context = None
-        found = _PARENT.fullmatch(parent)
-        if found is not None:
-            remote = trace.SpanContext(int(found[1], 16), int(found[2], 16), True, trace.TraceFlags(1))
+        remote = self.elsewhere(parent)
+        if remote is not None:
             context = trace.set_span_in_context(trace.NonRecordingSpan(remote))
         return self._tracer.start_span(
             name,
@@ -106,6 +117,15 @@ class Tracing:
             attributes=attributes,
             start_time=unix_ns(began_s),
         )
+
+    def elsewhere(self, parent: str) -> Mark | None:
+        """The place that a ``traceparent`` names, of a span of another process; None when off, or where it names none."""
+        found = None if self._tracer is None else _PARENT.fullmatch(parent)
+        if found is None:
+            return None
+        from opentelemetry import trace
+
+        return trace.SpanContext(int(found[1], 16), int(found[2], 16), True, trace.TraceFlags(1))
 
     @contextmanager
     def span(self, name: str, marks: Sequence[Mark | None], **attributes: Any) -> Iterator[Mark | None]:
@@ -150,7 +170,9 @@ def mark_of(span: Span | None) -> Mark | None:
 
 def traceparent(span: Span | None) -> str:
     """For the answer's header; empty when off."""
-    if span is None:
-        return ""
-    mark = span.get_span_context()
-    return f"00-{mark.trace_id:032x}-{mark.span_id:016x}-{mark.trace_flags:02x}"
+    return "" if span is None else parent_of(span.get_span_context())
+
+
+def parent_of(mark: Mark | None) -> str:
+    """A place as a ``traceparent``, for another process; empty where there is none."""
+    return "" if mark is None else f"00-{mark.trace_id:032x}-{mark.span_id:016x}-{mark.trace_flags:02x}"

@@ -90,6 +90,8 @@ class Alarms:
         self._service = service
         self._settings = service.settings.watching
         self._standing = Standing()
+        self._found: dict[int, Alarm | None] = {}
+        self._blind: set[int] = set()
         self._current: tuple[Alarm, ...] = ()
         self._rejected = deque([(time.monotonic(), service.folder.log.totals().rejected)])
         self.also: list[Callable[[], Look]] = []
@@ -113,36 +115,41 @@ class Alarms:
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_S):
-            try:
-                self.look(time.monotonic())
-            except (CocketError, OSError):
-                log.exception("Cocket could not look at itself; it tries again")
+            self.look(time.monotonic())
 
     def look(self, now_s: float) -> None:
-        """Look at everything once."""
+        """Look at everything once. What cannot be seen at the moment stays as it was seen last."""
         now_us = self._service.clock.now_us()
         before = {a.code for a in self._current}
-        found = [self._standing.judge(look, now_s, now_us) for look in self._looks(now_s)]
-        self._current = tuple(a for a in found if a is not None)
+        for i, seen in enumerate(self._looks(now_s)):
+            try:
+                self._found[i] = self._standing.judge(seen(), now_s, now_us)
+                self._blind.discard(i)
+            except (CocketError, OSError):
+                if i not in self._blind:
+                    log.exception("Cocket could not look at a part of itself; it tries again")
+                self._blind.add(i)
+        self._current = tuple(a for _, a in sorted(self._found.items()) if a is not None)
         for alarm in self._current:
             if alarm.code not in before:
                 log.warning("alarm %s: %s", alarm.code, alarm.detail)
         for code in sorted(before - {a.code for a in self._current}):
             log.warning("alarm %s is over", code)
 
-    def _looks(self, now_s: float) -> Iterator[Look]:
-        yield self._detectors()
-        yield self._writing()
-        yield self._damage()
-        yield self._disk()
-        yield self._lag()
-        yield self._clock()
-        yield self._quarantine(now_s)
-        yield self._silent()
-        yield self._customs_clock()
-        yield self._backup()
-        for look in self.also:
-            yield look()
+    def _looks(self, now_s: float) -> Iterator[Callable[[], Look]]:
+        if self._service.site is not None:
+            yield from self._service.site.watch.looks()
+        yield self._detectors
+        yield self._writing
+        yield self._damage
+        yield self._disk
+        yield self._lag
+        yield self._clock
+        yield lambda: self._quarantine(now_s)
+        yield self._silent
+        yield self._customs_clock
+        yield self._backup
+        yield from self.also
 
     def _detectors(self) -> Look:
         failure = self._service.failure

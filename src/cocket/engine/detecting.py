@@ -35,6 +35,7 @@ from cocket.engine.supersede import no_longer
 from cocket.engine.untimed import UNTIMED, Untimed
 from cocket.engine.world import World
 from cocket.journeys.detection import Detection
+from cocket.store.alerts import AlertEvent
 from cocket.store.folder import LineStores
 from cocket.store.log import Log
 
@@ -70,7 +71,7 @@ class Detecting:
         self._detectors = detectors
         self._mine = mine
         self.live = LiveMap()
-        hub.subscribe(self.live.on_alerts)
+        self._leave = hub.subscribe(self.live.on_alerts)
         self.devices = Devices()
         self._untimed = Untimed(detectors)
         self._conduct = Conduct()
@@ -344,6 +345,13 @@ class Detecting:
             js = np.setdiff1d(np.arange(self._world.table.n) if js is None else js, aside)
         return self._detection.changes(self._detection.tick(self._tick_us, js), self._clock.now_us())
 
+    def leave(self) -> None:
+        """Listen to the hub no more: it may live longer than this line."""
+        self._leave()
+
+    def _tell(self, events: Sequence[AlertEvent]) -> None:
+        self._hub.publish(events)
+
     def _write(self, changes: Sequence[AlertChange], entries: Sequence[Committed]) -> None:
         offset = entries[-1].offset
         keep = self._folder.keeping([(e.offset, e.batch, e.keys) for e in entries if e.batch is not None])
@@ -351,9 +359,7 @@ class Detecting:
             if self._owed and not self.behind:
                 for change in changes:
                     self._owed.pop(change.id, None)
-            self._hub.publish(
-                self._folder.alerts.apply(changes, offset, at_us=self._clock.now_us(), also=keep)
-            )
+            self._tell(self._folder.alerts.apply(changes, offset, at_us=self._clock.now_us(), also=keep))
         self.offset = offset
 
     def flush(self) -> None:
@@ -369,7 +375,7 @@ class Detecting:
         ]
         if changes:
             events = self._folder.alerts.apply(changes, self.offset, at_us=self._clock.now_us())
-            self._hub.publish(events)
+            self._tell(events)
         self.counts_stale = False
 
     # running journeys again
@@ -398,7 +404,7 @@ class Detecting:
         if not self._dirty and not self._blocked:
             self._late_rows = 0
         self._see_positions(np.array(sorted(done), np.int64))
-        self._hub.publish(events)
+        self._tell(events)
 
     def _again(self, js: Array, chosen: dict[int, str]) -> tuple[list[AlertChange], dict[int, str]]:
         """The changes of the journeys ``js``, and those of them that did run."""
@@ -519,4 +525,4 @@ class Detecting:
             tick_us=self._tick_us,
             dirty={**self._blocked, **self._dirty},
         )
-        self._hub.publish(events)
+        self._tell(events)

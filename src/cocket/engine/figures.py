@@ -1,18 +1,19 @@
 """What is counted and timed while the machine runs: the figures that no store keeps, for Prometheus and the alarms.
 
-One object per ``Service``; any thread may write and read. Names follow Prometheus' conventions (base units, ``_total``,
+One object per ``Service``, or per worker of a site with one ``beside`` it for each partition; any thread may write and read. Names follow Prometheus' conventions (base units, ``_total``,
 ``_seconds``); no label ever holds a device, an equipment or a movement, so that their number stays bounded.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import Counter as Tally
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -117,16 +118,25 @@ class Figures:
             buckets=_SECONDS,
             registry=r,
         )
-        self.started_s = self.saved_s = time.monotonic()
-        self.refused = ""
-        """Why the last group commit failed; empty once one succeeded."""
         self._lock = threading.Lock()
         self._sources: dict[str, Source] = {}
         self._skew: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._looked_s = -_LOOK_S
+        self._begin()
+
+    def _begin(self) -> None:
+        self.started_s = self.saved_s = time.monotonic()
+        self.refused = ""
+        """Why the last group commit failed; empty once one succeeded."""
         self._stored: deque[tuple[int, float]] = deque()
         self._first: int | None = None
-        self._looked_s = -_LOOK_S
         self._behind_s: float | None = None
+
+    def beside(self) -> Self:
+        """For another line of this process: it counts into the same instruments, and has a lag and a checkpoint of its own."""
+        other = copy.copy(self)
+        other._begin()  # noqa: SLF001 - one of our own kind
+        return other
 
     # the writer's thread
 

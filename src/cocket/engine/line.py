@@ -141,6 +141,7 @@ class Line:
         self._compactor.stop()
         self._ingest.stop()
         self._runner.stop()
+        self.detecting.leave()
 
     def submit(self, decoded: Decoded) -> Future[Receipt]:
         """Take a decoded body; the future gives its receipt once it is durable.

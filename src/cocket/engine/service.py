@@ -64,7 +64,11 @@ class Service:
         self.site = site
         self.auditing = Auditing(folder.audit)
         self.figures = Figures()
-        self.tracing = Tracing(settings.watching.otlp_endpoint, settings.watching.sample_ratio)
+        self.tracing = Tracing(
+            settings.watching.otlp_endpoint,
+            settings.watching.sample_ratio,
+            instance="" if site is None else site.name,
+        )
         self.measures = Measures(folder)
         self.alarms = Alarms(self)
         self.reference = ReferenceDesk(folder.reference, clock)
@@ -132,7 +136,7 @@ class Service:
 
     def _start(self) -> None:
         if self.site is not None:
-            self.site.start(self._told)
+            self.site.start(self._told, self.tracing)
         self.lines.start()
         self._customs_clock.start()
         self.auditing.start()

@@ -6,7 +6,6 @@ of the very frame or body that it came from, however many were handled in one st
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -44,27 +43,26 @@ class Watched(Detecting):
         self._store = folder.alert_traces
         self._now_us = clock.now_us
         self._mark: Mark | None = None
-        self._told: list[AlertEvent] = []
-        self._thread = 0
+        self._told: list[AlertEvent] | None = None
         super().__init__(folder, clock, settings, hub, detectors, mine)
-        hub.subscribe(self._hear)
 
     def step(self, entries: Sequence[Committed]) -> None:
         """One step, timed from its first entry to its alerts on the disk."""
         began = time.monotonic()
         rows = sum(0 if e.batch is None else e.batch.n for e in entries)
         marks = [e.mark for e in entries]
-        self._thread, self._told = threading.get_ident(), []
+        told: list[AlertEvent] = []
+        self._told = told
         try:
             with self._tracing.span("detect.step", marks, entries=len(entries), rows=rows) as self._mark:
                 super().step(entries)
         finally:
-            self._thread, self._mark = 0, None
+            self._told = self._mark = None
         if rows:
             self._figures.step_seconds.observe(time.monotonic() - began)
             self._figures.step_rows.observe(rows)
-        if self._told:
-            self._place(entries)
+        if told:
+            self._place(told, entries)
 
     def _write(self, changes: Sequence[AlertChange], entries: Sequence[Committed]) -> None:
         with self._tracing.span("alert.write", [self._mark] if changes else (), alerts=len(changes)):
@@ -86,14 +84,15 @@ class Watched(Detecting):
 
     # which alert came of what
 
-    def _hear(self, events: Sequence[AlertEvent]) -> None:
-        if self._thread == threading.get_ident():
+    def _tell(self, events: Sequence[AlertEvent]) -> None:
+        if self._told is not None:
             self._told += events
+        super()._tell(events)
 
-    def _place(self, entries: Sequence[Committed]) -> None:
+    def _place(self, told: Sequence[AlertEvent], entries: Sequence[Committed]) -> None:
         """The newly raised among the alerts told in this step: how long each took, and its trace."""
         raised: dict[int, set[str]] = {}
-        for event in self._told:
+        for event in told:
             raised.setdefault(event.alert["raised_key"], set()).add(event.alert["id"])
         wanted = np.array(list(raised), np.uint64)
         now = time.monotonic()

@@ -50,7 +50,7 @@ class Leases:
 
     def __init__(self, db: Database, worker: str, at: str, version: str, length_s: float) -> None:
         self._db = db
-        self._worker = worker
+        self.worker = worker
         self._at = at
         self._version = version
         self._length_us = int(length_s * US)
@@ -62,31 +62,31 @@ class Leases:
             now = _now_us(connection)
             until = now + self._length_us
             connection.execute(
-                workers.delete().where((workers.c.id == self._worker) | (workers.c.until_us < now))
+                workers.delete().where((workers.c.id == self.worker) | (workers.c.until_us < now))
             )
             if not leaving:
-                here = {"id": self._worker, "until_us": until, "at": self._at, "version": self._version}
+                here = {"id": self.worker, "until_us": until, "at": self._at, "version": self._version}
                 connection.execute(workers.insert().values(here))
             there = sorted(connection.execute(sa.select(workers.c.id)).scalars())
             beat.workers = len(there)
             rows = connection.execute(leases.select().order_by(leases.c.partition)).all()
             for row in rows:
-                if held.get(row.partition) == row.epoch and row.owner == self._worker:
+                if held.get(row.partition) == row.epoch and row.owner == self.worker:
                     beat.held[row.partition] = row.epoch
             beat.lost = [p for p in held if p not in beat.held]
             if beat.held:
-                mine = (leases.c.owner == self._worker) & leases.c.partition.in_(list(beat.held))
+                mine = (leases.c.owner == self.worker) & leases.c.partition.in_(list(beat.held))
                 connection.execute(leases.update().where(mine).values(until_us=until))
-            share = _share(len(rows), there, self._worker)
+            share = _share(len(rows), there, self.worker)
             beat.spare = sorted(beat.held)[share:]
             if leaving:
                 return beat
-            gone = {r.owner for r in rows if r.owner not in {None, self._worker} and r.until_us < now}
+            gone = {r.owner for r in rows if r.owner not in {None, self.worker} and r.until_us < now}
             for owner in gone:
                 connection.execute(_END_SESSIONS, {"name": session_name(owner)})
             free = [r for r in rows if r.partition not in beat.held and (r.owner is None or r.until_us < now)]
             for row in free[: max(0, share - len(beat.held))]:
-                values = {"owner": self._worker, "epoch": row.epoch + 1, "until_us": until}
+                values = {"owner": self.worker, "epoch": row.epoch + 1, "until_us": until}
                 connection.execute(leases.update().where(leases.c.partition == row.partition).values(values))
                 beat.taken[row.partition] = row.epoch + 1
         return beat
@@ -96,7 +96,7 @@ class Leases:
         with self._db.write(lock=_LOCK) as connection:
             mine = (
                 (leases.c.partition == partition)
-                & (leases.c.owner == self._worker)
+                & (leases.c.owner == self.worker)
                 & (leases.c.epoch == epoch)
             )
             connection.execute(leases.update().where(mine).values(owner=None, until_us=0))

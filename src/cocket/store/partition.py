@@ -122,6 +122,11 @@ class PartitionStores:
                     )
                 time.sleep(_POLL_S)
 
+    def unbooked(self, booked: int) -> int:
+        """Entries of the log that history does not hold yet, where it holds those up to ``booked``."""
+        with self._lock:
+            return sum(u.offset > booked for u in self._unbooked)
+
     def keeping(
         self, entries: Sequence[tuple[int, Batch, Array | None]]
     ) -> Callable[[sa.Connection], None] | None:

@@ -11,9 +11,11 @@ from typing import Any
 
 from cocket.core.clock import Clock
 from cocket.core.config import Settings
+from cocket.core.tracing import Tracing
 from cocket.engine.site.hub import SiteHub
 from cocket.engine.site.remote import RemoteLines
 from cocket.engine.site.site import Site
+from cocket.engine.site.watch import SiteWatch
 from cocket.engine.site.wire import Names
 from cocket.store import leases
 
@@ -26,21 +28,24 @@ class SiteDoors:
     def __init__(self, path: Path, clock: Clock, settings: Settings) -> None:
         path.mkdir(parents=True, exist_ok=True)
         names = Names(settings.log.site)
-        self.stores = Site(settings, path, f"doors {socket.gethostname()}-{os.getpid()}", clock)
+        self.name = f"doors {socket.gethostname()}-{os.getpid()}"
+        self.stores = Site(settings, path, self.name, clock)
         link = self.stores.link
         self._names = names
-        self.hub = SiteHub(self.stores.alerts, lambda: link.publish(names.alerts, b""))
+        self.hub = SiteHub(self.stores.alerts, lambda word: link.publish(names.alerts, word))
         self.lines = RemoteLines(link, names, self.stores.partitions, settings, self.stores.reference.version)
+        self.watch = SiteWatch(self.stores, self.lines)
         self._told: Callable[[], None] = lambda: None
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="cocket-declared", daemon=True)
 
-    def start(self, told: Callable[[], None]) -> None:
+    def start(self, told: Callable[[], None], tracing: Tracing) -> None:
         """Follow what others write; ``told`` is called when something declared was changed, by whomever."""
         self._told = told
+        self.hub.tracing = tracing
         link = self.stores.link
-        link.subscribe(self._names.alerts, lambda _message: self.hub.look())
+        link.subscribe(self._names.alerts, self.hub.look)
         link.subscribe(self._names.declared, lambda _message: self._wake.set())
         self.hub.start()
         self._thread.start()
@@ -64,7 +69,10 @@ class SiteDoors:
                     "worker": worker,
                     "epoch": epoch,
                     "lag_observations": states[p]["lag"] if "stored" in states[p] else -1,
-                    "failure": states[p]["failure"],
+                    "failure": "; ".join(
+                        said for said in (states[p]["failure"], states[p].get("unbooked")) if said
+                    )
+                    or None,
                 }
                 for p, (worker, epoch) in sorted(owned.items())
             ],

@@ -113,7 +113,12 @@ class RemoteLines:
             for p in np.unique(of).tolist():
                 rows = np.flatnonzero(of == p)
                 parts += [
-                    (p, Decoded(batch.take(rows[i : i + MOST_ROWS]), rows, [], decoded.source))
+                    (
+                        p,
+                        Decoded(
+                            batch.take(rows[i : i + MOST_ROWS]), rows, [], decoded.source, mark=decoded.mark
+                        ),
+                    )
                     for i in range(0, len(rows), MOST_ROWS)
                 ]
         if decoded.rejects:
@@ -122,7 +127,9 @@ class RemoteLines:
                 parts = [
                     (
                         self._partition(named),
-                        Decoded(batch.take(slice(0, 0)), decoded.rows[:0], [], decoded.source),
+                        Decoded(
+                            batch.take(slice(0, 0)), decoded.rows[:0], [], decoded.source, mark=decoded.mark
+                        ),
                     )
                 ]
             parts[0][1].rejects.extend(decoded.rejects)

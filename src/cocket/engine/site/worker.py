@@ -21,11 +21,14 @@ from cocket.core.config import Settings
 from cocket.core.doors import Receipt
 from cocket.core.errors import CocketError
 from cocket.core.slots import slot_of, slots_in
+from cocket.core.tracing import OFF, Tracing
+from cocket.engine.figures import Figures
 from cocket.engine.line import Line
 from cocket.engine.site.hub import SiteHub
 from cocket.engine.site.remote import failed
 from cocket.engine.site.site import Site
 from cocket.engine.site.wire import Names, Taken, said, unpacked
+from cocket.engine.site.worker_figures import failure_of, unbooked_of
 from cocket.store.leases import Leases
 from cocket.store.partition import PartitionStores
 
@@ -42,20 +45,42 @@ class _Held:
     epoch: int
     stores: PartitionStores | None = None
     line: Line | None = None
+    figures: Figures | None = None
     leaves: list[Callable[[], None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A partition that is served: its stores, its line, and the figures that are its own."""
+
+    partition: int
+    epoch: int
+    stores: PartitionStores
+    line: Line
+    figures: Figures
+
+    @property
+    def failure(self) -> str | None:
+        """What is wrong with it, in words; None when all is well."""
+        return failure_of(self.line, self.stores)
 
 
 class Worker:
     """``with Worker(...)`` runs one until the block ends."""
 
-    def __init__(self, site: Site, clock: Clock, settings: Settings, leases: Leases) -> None:
+    def __init__(
+        self, site: Site, clock: Clock, settings: Settings, leases: Leases, tracing: Tracing = OFF
+    ) -> None:
         self._site = site
         self._clock = clock
         self._settings = settings
         self._leases = leases
+        self._tracing = tracing
+        self.name = leases.worker
+        self.figures = Figures()
         self._names = Names(settings.log.site)
         self._beat_s = settings.log.lease_s / _BEATS
-        self._hub = SiteHub(site.alerts, lambda: site.link.publish(self._names.alerts, b""))
+        self._hub = SiteHub(site.alerts, lambda word: site.link.publish(self._names.alerts, word))
         self._held: dict[int, _Held] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -67,7 +92,7 @@ class Worker:
         """Begin to take partitions."""
         link, names = self._site.link, self._names
         link.subscribe(names.declared, lambda _message: self._declared())
-        link.subscribe(names.alerts, lambda _message: self._hub.look())
+        link.subscribe(names.alerts, self._hub.look)
         self._hub.start()
         self._thread.start()
 
@@ -92,8 +117,17 @@ class Worker:
     @property
     def partitions(self) -> list[int]:
         """Those that it serves now."""
+        return [one.partition for one in self.served()]
+
+    def served(self) -> list[Served]:
+        """Those that it serves now, whole."""
         with self._lock:
-            return sorted(p for p, one in self._held.items() if one.line is not None)
+            held = sorted(self._held.items())
+        return [
+            Served(p, one.epoch, one.stores, one.line, one.figures)
+            for p, one in held
+            if one.stores is not None and one.line is not None and one.figures is not None
+        ]
 
     # leases
 
@@ -154,8 +188,15 @@ class Worker:
         try:
             stores = self._site.partition(partition, self._leases.fence(partition, held.epoch))
             mine = slots_in(partition, self._site.partitions)
+            figures = self.figures.beside()
             line = Line(
-                stores, self._clock, self._settings, self._hub, lambda device: slot_of(device) in mine
+                stores,
+                self._clock,
+                self._settings,
+                self._hub,
+                lambda device: slot_of(device) in mine,
+                figures=figures,
+                tracing=self._tracing,
             )
             line.start()
         except CocketError as error:
@@ -173,7 +214,7 @@ class Worker:
         leaves = [self._site.link.answer(subject, how) for subject, how in subjects]
         with self._lock:
             if self._held.get(partition) is held:
-                held.stores, held.line = stores, line
+                held.stores, held.line, held.figures = stores, line, figures
                 held.leaves = leaves
                 log.info("partition %d is served after %.2f s", partition, time.monotonic() - began)
                 return
@@ -217,7 +258,7 @@ class Worker:
 
     async def _submitted(self, line: Line, message: bytes) -> bytes:
         try:
-            decoded = await asyncio.to_thread(unpacked, message)
+            decoded = await asyncio.to_thread(unpacked, message, self._tracing)
             receipt: Future[Receipt] = line.submit(decoded)
             done = await asyncio.wrap_future(receipt)
         except Exception as error:  # noqa: BLE001 - whatever it is, the door is told
@@ -243,6 +284,7 @@ def _answer(line: Line, stores: PartitionStores, message: bytes) -> bytes:
             "version": line.detecting.version,
             "rows_waiting": line.rows_waiting,
             "failure": line.failure,
+            "unbooked": unbooked_of(stores),
             "state_bytes": line.state_bytes,
         }
     elif what == "runs_again":

@@ -144,7 +144,9 @@ def metrics_page() -> str:
     from prometheus_client.metrics import MetricWrapperBase
 
     from cocket.core.clock import WallClock
+    from cocket.engine.figures import Figures
     from cocket.engine.service import Service
+    from cocket.engine.site import worker_figures
     from cocket.gateway.gateway import Gateway
     from cocket.web.metrics import families
     from cocket.web.stream import Streams
@@ -160,17 +162,33 @@ def metrics_page() -> str:
         "| metric | kind | labels | meaning |",
         "|---|---|---|---|",
     ]
-    with tempfile.TemporaryDirectory() as folder, Service.open(Path(folder), WallClock()) as service:
-        instruments = [i for i in vars(service.figures).values() if isinstance(i, MetricWrapperBase)]
-        labels = {i._name: i._labelnames for i in instruments}  # noqa: SLF001 - it has no public name
-        for family in families(service, Gateway(service), Streams(service)):
+    shown: set[str] = set()
+
+    def lines(found: list[Any], labels: dict[str, Any]) -> None:
+        for family in found:
             name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
             names = labels.get(family.name) or getattr(family, "_labelnames", ()) or ()
             if family.type == "info":
                 names = family.samples[0].labels
-            if family.name.startswith("cocket_"):
-                shown = ", ".join(f"`{n}`" for n in names) or "–"
-                out.append(f"| `{name}` | {family.type} | {shown} | {family.documentation} |")
+            new = family.name not in shown or getattr(family, "_labelnames", ())
+            if family.name.startswith("cocket_") and new:
+                words = ", ".join(f"`{n}`" for n in names) or "–"
+                out.append(f"| `{name}` | {family.type} | {words} | {family.documentation} |")
+            shown.add(family.name)
+
+    with tempfile.TemporaryDirectory() as folder, Service.open(Path(folder), WallClock()) as service:
+        instruments = [i for i in vars(service.figures).values() if isinstance(i, MetricWrapperBase)]
+        labels = {i._name: i._labelnames for i in instruments}  # noqa: SLF001 - it has no public name
+        lines(families(service, Gateway(service), Streams(service)), labels)
+    out += [
+        "",
+        "Each worker of a site tells these at a port of its own ([watching](watching.md)), beside the counts and times of commits, steps and",
+        "re-runs above, which are of all its partitions together:",
+        "",
+        "| metric | kind | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    lines(worker_figures.families([], Figures()), {})
     out += [
         "",
         "Beside these are those of the process that Prometheus' own client knows on Linux: `process_resident_memory_bytes`,",

@@ -20,6 +20,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8460"
 _EVERY_S: Final = 2.0
 _NEWEST: Final = 5
 _DOORS: Final = 8
+_PARTITIONS: Final = 4
 _COLOURS: Final = {"critical": "bold red", "high": "red", "warn": "yellow", "info": "blue"}
 _GIB: Final = 1 << 30
 
@@ -83,7 +84,7 @@ def figures(url: str) -> dict[str, Any]:
     health = asked(url, "/health")
     if not isinstance(health, dict) or "version" not in health:
         raise CocketError(f"what answers at {url} is no Cocket; name another --url")
-    stats, gateway = asked(url, "/stats"), asked(url, "/gateway")
+    stats, gateway, site = asked(url, "/stats"), asked(url, "/gateway"), _site(url)
     newest = asked(url, f"/alerts?open=true&order=newest&limit={_NEWEST}")["items"]
     samples: dict[str, float] = {}
     severity: dict[str, int] = {}
@@ -115,6 +116,7 @@ def figures(url: str) -> dict[str, Any]:
         "devices": stats["devices"],
         "open_alerts": {s: severity.get(s, 0) for s in reversed(SEVERITIES)},
         "newest": newest,
+        "site": site,
         "doors": gateway["doors"],
         "connections": gateway["connections"],
         "connections_by_protocol": connections,
@@ -127,6 +129,18 @@ def figures(url: str) -> dict[str, Any]:
         "memory_bytes": int(samples.get("process_resident_memory_bytes", 0)),
         "stream_clients": int(samples.get("cocket_stream_clients", 0)),
     }
+
+
+def _site(url: str) -> dict[str, Any] | None:
+    """Who has which partition; None on one machine."""
+    from cocket.checks.server import asked
+    from cocket.core.errors import NotFound
+
+    try:
+        found: dict[str, Any] = asked(url, "/site")
+    except NotFound:
+        return None
+    return found
 
 
 def page(f: dict[str, Any]) -> RenderableType:
@@ -172,6 +186,7 @@ def page(f: dict[str, Any]) -> RenderableType:
     )
     row("memory", f"{_size(f['memory_bytes'])}; {f['stream_clients']} screens are following")
     parts: list[RenderableType] = [head, table]
+    parts += _partitions(f.get("site"))
     parts += [Text(line) for line in _doors(f)]
     if f["newest"]:
         parts.append(Text("newest open alerts", style="bold"))
@@ -192,6 +207,52 @@ def page(f: dict[str, Any]) -> RenderableType:
         parts.append(Text(f"  {safe(alarm['detail'])}"))
         parts.append(Text(f"  → {safe(alarm['do'])}"))
     return Group(*parts)
+
+
+def _partitions(site: dict[str, Any] | None) -> list[RenderableType]:
+    """A line for each worker with its partitions and what waits in them, then what is wrong with any."""
+    from rich.text import Text
+
+    from cocket.core.logs import safe
+
+    if site is None:
+        return []
+    lines: list[RenderableType] = [
+        Text(f"site {site['site']}: {len(site['partitions'])} partitions, {len(site['workers'])} workers")
+    ]
+    by: dict[str | None, list[dict[str, Any]]] = {w["id"]: [] for w in site["workers"]}
+    for partition in site["partitions"]:
+        by.setdefault(partition["worker"], []).append(partition)
+    for worker, has in sorted(by.items(), key=lambda one: (one[0] is None, one[0] or "")):
+        lag = sum(max(0, p["lag_observations"]) for p in has)
+        numbers = _runs([p["partition"] for p in has]) or "none"
+        text = f"  {safe(worker) if worker else 'no worker'}: {numbers}; {lag:,} not yet detected"
+        lines.append(Text(text, style="" if worker else "bold red"))
+        behind = [p for p in has if p["lag_observations"]]
+        for p in sorted(behind, key=lambda p: -p["lag_observations"])[:_PARTITIONS]:
+            waits = (
+                f"{p['lag_observations']:,} wait"
+                if p["lag_observations"] > 0
+                else "its worker does not answer"
+            )
+            lines.append(Text(f"    partition {p['partition']}: {waits}"))
+    lines += [
+        Text(f"  partition {p['partition']}: {safe(p['failure'])}", style="bold red")
+        for p in site["partitions"]
+        if p["failure"]
+    ]
+    return lines
+
+
+def _runs(numbers: list[int]) -> str:
+    """0, 1, 2, 5 as 0-2, 5."""
+    runs: list[list[int]] = []
+    for n in sorted(numbers):
+        if runs and n == runs[-1][1] + 1:
+            runs[-1][1] = n
+        else:
+            runs.append([n, n])
+    return ", ".join(f"{a}-{b}" if a < b else str(a) for a, b in runs)
 
 
 def _doors(f: dict[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ from tests.production.checker import FIELDS, Client, declare, sent, stored
 from tests.production.watched import alarms, cut, joined, scraped
 from tests.watching.conftest import Receiver
 
+from cocket.cli import main
 from cocket.core.clock import WallClock
 from cocket.core.config import load
 from cocket.core.errors import BadSetting, Conflict, Unavailable
@@ -232,6 +233,17 @@ def test_workers_tell_their_figures(site: Production) -> None:
         assert [str(p["partition"]) for p in health["partitions"]] == partitions
         assert httpx.get(f"{worker.figures}/docs").status_code == 404
         assert "SEAL00" not in httpx.get(f"{worker.figures}/metrics").text
+
+
+def test_status_shows_partitions_and_their_workers(site: Production, capsys) -> None:
+    client = Client(site.url)
+    client.settled()
+    assert main(["status", "--url", site.url]) == 0
+    out = capsys.readouterr().out
+    assert "site main: 4 partitions, 2 workers" in out
+    for worker in client.until("GET", "/site")["workers"]:
+        assert f"  {worker['id']}: " in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_one_trace_goes_through_all_processes(site: Production, receiver: Receiver) -> None:

@@ -13,8 +13,11 @@ import yaml
 from tests.watching.conftest import scrape
 from tests.web.conftest import Door
 
+from cocket.engine.figures import Figures
+from cocket.engine.site import worker_figures
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-ROWS = ["Now", "Intake", "Pipeline", "Alerts", "Devices", "HTTP", "Machine"]
+ROWS = ["Now", "Intake", "Pipeline", "Alerts", "Devices", "HTTP", "Machine", "Workers"]
 ALWAYS = {"instance", "job", "le"}
 """Labels that Prometheus itself adds, or that every histogram has."""
 WANTED = {"lag", "quarantine", "silent", "disk", "skew", "detector", "backup", "answer"}
@@ -49,7 +52,16 @@ def exported(door: Door) -> tuple[set[str], dict[str, set[str]]]:
         for one in family.samples:
             names.add(one.name)
             labels.setdefault(one.name, set()).update(one.labels)
+    for family in worker_families():
+        names |= {f"{family.name}{end}" for end in {**ends, "info": ("_info",)}[family.type]}
+        labels.setdefault(family.name, set()).update(family._labelnames)
     return names, labels
+
+
+def worker_families() -> list[Any]:
+    """What only a worker exports, or with a label of its own."""
+    found = worker_figures.families([], Figures())
+    return [f for f in found if f.name.startswith("cocket_") and hasattr(f, "_labelnames")]
 
 
 def test_every_metric_that_is_asked_for_is_exported(watched: Door) -> None:
@@ -79,7 +91,7 @@ def test_everything_that_is_exported_is_on_the_dashboard(watched: Door) -> None:
         for name in _NAME.findall(t["expr"])
     }
     shown = {re.sub(r"_(bucket|sum|count|total)$", "", name) for name in shown}
-    for family in scrape(watched):
+    for family in [*scrape(watched), *(f.name for f in worker_families())]:
         if family.startswith("cocket_"):
             assert family in shown, f"no panel shows {family}"
 
@@ -121,7 +133,10 @@ def test_the_rules_say_what_is_wrong_and_what_to_do() -> None:
 @pytest.mark.parametrize("key", ["scrape_configs", "rule_files"])
 def test_the_scrape_example_fits(key: str) -> None:
     document = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
-    (job,) = document["scrape_configs"]
+    jobs = document["scrape_configs"]
     assert document[key]
-    assert (job["job_name"], job["metrics_path"]) == ("cocket", "/metrics")
+    assert [(job["job_name"], job["metrics_path"]) for job in jobs] == [
+        ("cocket", "/metrics"),
+        ("cocket-worker", "/metrics"),
+    ]
     assert document["rule_files"] == ["alerts.yml"]

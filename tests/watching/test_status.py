@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.web.conftest import Door
 
+from cocket import cli_status
 from cocket.cli import main
 from cocket.engine.alarms import Alarm
 from cocket.store.finding import Finding
@@ -69,6 +70,42 @@ def test_what_is_wrong_stands_on_the_page_and_in_the_doctor(
     assert code == 1
     assert "disk-low: 12 MiB" in out
     assert "→ Make room." in out
+
+
+def test_a_site_shows_who_has_which_partition_and_what_waits(
+    watched: Door, monkeypatch: Any, capsys: Any
+) -> None:
+    owner = {0: "w-1", 1: "w-1", 2: "w-1", 3: "w-2", 4: None, 5: "w-2"}
+    lag = {0: 0, 1: 7, 2: 0, 3: 0, 4: -1, 5: 1_200}
+    shown = {
+        "site": "main",
+        "partitions": [
+            {
+                "partition": p,
+                "worker": w,
+                "epoch": 3,
+                "lag_observations": lag[p],
+                "failure": "no worker answers for partition 4" if w is None else None,
+            }
+            for p, w in owner.items()
+        ],
+        "workers": [{"id": w, "at": "n1", "version": "1"} for w in ("w-1", "w-2", "w-3")],
+    }
+    assert cli_status.figures(watched.url)["site"] is None
+    monkeypatch.setattr(cli_status, "_site", lambda _url: shown)
+    code, out, _ = said(capsys, "status", "--url", watched.url)
+    assert code == 0
+    at = out.index("site main: 6 partitions, 3 workers")
+    assert out[at:].splitlines()[1:9] == [
+        "  w-1: 0-2; 7 not yet detected",
+        "    partition 1: 7 wait",
+        "  w-2: 3, 5; 1,200 not yet detected",
+        "    partition 5: 1,200 wait",
+        "  w-3: none; 0 not yet detected",
+        "  no worker: 4; 0 not yet detected",
+        "    partition 4: its worker does not answer",
+        "  partition 4: no worker answers for partition 4",
+    ]
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ import httpx
 
 from cocket import __version__
 from cocket.core.clock import US, WallClock, parse_rfc3339
-from cocket.core.errors import CocketError
+from cocket.core.errors import CocketError, NotFound
 from cocket.store.finding import Finding
 
 _SKEW_S: Final = 60.0
@@ -32,7 +32,8 @@ def asked(url: str, path: str) -> Any:
             f"{base} wants to know who asks: put an API token that may read its figures into COCKET_TOKEN"
         )
     if answer.status_code != 200:
-        raise CocketError(f"{base} answered {answer.status_code} to GET /api/v1{path}; is it Cocket?")
+        kind = NotFound if answer.status_code == 404 else CocketError
+        raise kind(f"{base} answered {answer.status_code} to GET /api/v1{path}; is it Cocket?")
     try:
         return answer.json() if answer.headers["content-type"].startswith("application/json") else answer.text
     except (ValueError, KeyError) as error:

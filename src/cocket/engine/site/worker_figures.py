@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -22,6 +22,7 @@ from cocket import __version__
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
+    from cocket.engine.figures import Figures
     from cocket.engine.line import Line
     from cocket.engine.site.worker import Served, Worker
     from cocket.store.partition import PartitionStores
@@ -58,18 +59,17 @@ _BY_PARTITION: Final[tuple[tuple[str, str, Callable[[Served], float]], ...]] = (
 class _Figures(Collector):
     """Asked anew at each scrape."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, served: Sequence[Served]) -> None:
+        self._served = served
 
     def collect(self) -> Iterator[Metric]:
         """All families that are not instruments of their own."""
-        served = self._worker.served()
         for name, text, value in _BY_PARTITION:
             family = GaugeMetricFamily(name, text, labels=["partition"])
-            for one in served:
+            for one in self._served:
                 family.add_metric([str(one.partition)], value(one))
             yield family
-        yield GaugeMetricFamily("cocket_partitions", "Partitions that the worker serves.", len(served))
+        yield GaugeMetricFamily("cocket_partitions", "Partitions that the worker serves.", len(self._served))
         yield InfoMetricFamily(
             "cocket_build",
             "Which version runs, on which Python.",
@@ -77,11 +77,11 @@ class _Figures(Collector):
         )
 
 
-def families(worker: Worker) -> list[Metric]:
-    """Every family, ours first, with its samples as they are now."""
+def families(served: Sequence[Served], figures: Figures) -> list[Metric]:
+    """Every family of a worker that serves these partitions, ours first, with its samples as they are now."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    ours = [*_Figures(worker).collect(), *worker.figures.registry.collect()]
+    ours = [*_Figures(served).collect(), *figures.registry.collect()]
     return [*sorted(ours, key=lambda f: f.name), *registry.collect()]
 
 
@@ -96,7 +96,7 @@ class _Given(Collector):
 def text(worker: Worker) -> bytes:
     """Everything, as Prometheus reads it."""
     registry = CollectorRegistry()
-    registry.register(_Given(families(worker)))
+    registry.register(_Given(families(worker.served(), worker.figures)))
     return generate_latest(registry)
 
 

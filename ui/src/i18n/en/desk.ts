@@ -80,6 +80,21 @@ export const desk = {
   'alarm.backup-old': 'The backup is old',
   'alarmDo.backup-old':
     'Run cocket backup, and see why the one that runs by itself did not.',
+  'alarm.database-away': 'The database is away',
+  'alarmDo.database-away':
+    'What was acknowledged is kept; senders send the rest again. See whether PostgreSQL runs and the network before it is up.',
+  'alarm.nats-server-away': 'A log server is away',
+  'alarmDo.nats-server-away':
+    'The log goes on while most of its copies are there. Start the NATS server again: it catches up by itself.',
+  'alarm.log-copies-behind': 'Copies of the log are behind',
+  'alarmDo.log-copies-behind':
+    'A server that came back catches up within minutes. If a copy stays behind, see that server’s disk and its log.',
+  'alarm.partition-without-worker': 'Partitions without a worker',
+  'alarmDo.partition-without-worker':
+    'Their devices are answered later and send again. Start a worker; if one is there and takes none, its log says why.',
+  'alarm.log-not-booked': 'The log’s sums are behind',
+  'alarmDo.log-not-booked':
+    'Nothing is lost: sums and refused rows follow once the database takes them.',
   'banner.label': 'Notices',
   'pending.banner': '{n|1 action is|{n} actions are} waiting to be sent.',
   'pending.mark': 'Not yet sent',

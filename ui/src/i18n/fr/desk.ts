@@ -82,6 +82,21 @@ export const desk: Record<keyof typeof wanted, string> = {
   'alarm.backup-old': 'La sauvegarde est ancienne',
   'alarmDo.backup-old':
     'Lancez cocket backup, et cherchez pourquoi la sauvegarde automatique n’a pas eu lieu.',
+  'alarm.database-away': 'La base de données est absente',
+  'alarmDo.database-away':
+    'Ce qui a été confirmé est gardé ; les émetteurs renvoient le reste. Vérifiez que PostgreSQL tourne et que le réseau y mène.',
+  'alarm.nats-server-away': 'Un serveur du journal est absent',
+  'alarmDo.nats-server-away':
+    'Le journal continue tant que la plupart de ses copies sont là. Redémarrez le serveur NATS : il se remet à jour seul.',
+  'alarm.log-copies-behind': 'Des copies du journal ont du retard',
+  'alarmDo.log-copies-behind':
+    'Un serveur revenu se remet à jour en quelques minutes. Si une copie reste en retard, voyez le disque et le journal de ce serveur.',
+  'alarm.partition-without-worker': 'Des partitions sont sans processus',
+  'alarmDo.partition-without-worker':
+    'Leurs appareils reçoivent leur réponse plus tard et renvoient. Démarrez un processus ; s’il y en a un qui n’en prend aucune, son journal dit pourquoi.',
+  'alarm.log-not-booked': 'Les totaux du journal ont du retard',
+  'alarmDo.log-not-booked':
+    'Rien n’est perdu : totaux et lignes refusées suivront dès que la base les prendra.',
   'banner.label': 'Avis',
   'pending.banner': '{n|1 action attend|{n} actions attendent} d’être envoyée{n||s}.',
   'pending.mark': 'Pas encore envoyé',

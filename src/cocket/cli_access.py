@@ -1,4 +1,7 @@
-"""The commands for who signs in: owner-link, account. They work on a data folder that no server has open."""
+"""The commands for who signs in: owner-link, account.
+
+They work on a data folder that no server has open, or on the PostgreSQL of the settings, beside its servers.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cocket import cli_stores
 
 if TYPE_CHECKING:
     from cocket.access.accounts import Accounts
@@ -26,13 +30,13 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         help=text,
         description=text[0].upper() + text[1:] + ". A former link is then good no more.",
     )
-    _folder_options(link)
+    cli_stores.options(link)
     link.set_defaults(run=_owner_link)
-    text = "list, add, disable, enable and reset the accounts of a data folder"
+    text = "list, add, disable, enable and reset the accounts of a data folder, or of a store in PostgreSQL"
     account = commands.add_parser("account", help=text, description=text[0].upper() + text[1:] + ".")
     parts = account.add_subparsers(title="what", metavar="WHAT", required=True)
     listing = parts.add_parser("list", help="every account with its roles and offices")
-    _folder_options(listing)
+    cli_stores.options(listing)
     listing.set_defaults(run=_list)
     new = parts.add_parser("add", help="make one, and print the link by which its holder chooses a password")
     new.add_argument("name", metavar="NAME")
@@ -41,7 +45,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     new.add_argument("--holder", metavar="ID", help="of a trader: whose movements (EORI, TIN)")
     new.add_argument("--authority", metavar="ID", help="of a partner authority's people: which one")
     new.add_argument("--full-name", default="", metavar="WORDS")
-    _folder_options(new)
+    cli_stores.options(new)
     new.set_defaults(run=_add)
     for name, run, words in (
         ("disable", _disable, "let it sign in no more; its sessions end, its tokens rest"),
@@ -50,13 +54,8 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     ):
         command = parts.add_parser(name, help=words)
         command.add_argument("name", metavar="NAME")
-        _folder_options(command)
+        cli_stores.options(command)
         command.set_defaults(run=run)
-
-
-def _folder_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data folder")
-    command.add_argument("--settings", type=Path, metavar="FILE", help="settings file of the server, TOML")
 
 
 @contextmanager
@@ -64,15 +63,9 @@ def _accounts(args: argparse.Namespace) -> Iterator[tuple[Accounts, Settings]]:
     from cocket.access.accounts import Accounts
     from cocket.access.passwords import Passwords
     from cocket.core.clock import WallClock
-    from cocket.core.config import load
-    from cocket.store.folder import DataFolder
 
-    settings = load(args.settings)
-    folder = DataFolder.open(args.data, create=False, store_url=settings.store.url)
-    try:
-        yield Accounts(folder.access, WallClock(), Passwords(settings.access)), settings
-    finally:
-        folder.close()
+    with cli_stores.main_stores(args) as (stores, settings):
+        yield Accounts(stores.access, WallClock(), Passwords(settings.access)), settings
 
 
 def _say(text: str) -> None:

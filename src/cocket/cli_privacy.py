@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cocket import cli_stores
 from cocket.core.errors import BadSetting, CocketError
 
 if TYPE_CHECKING:
     from cocket.core.principal import Principal
-    from cocket.store.audit import Entry, Found
-    from cocket.store.database import Database
+    from cocket.store.audit import Found
 
 Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
 
@@ -31,17 +31,17 @@ def _add_audit(commands: Commands[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("audit", help=text, description=text[0].upper() + text[1:] + ".")
     parts = command.add_subparsers(title="what", metavar="WHAT", required=True)
     export = parts.add_parser("export", help="every entry, one a line, as JSON (NDJSON)")
-    export.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data folder")
+    cli_stores.options(export)
     export.set_defaults(run=_audit_export)
     checks = parts.add_parser(
         "check",
         help="check the chain, offline",
-        description="Check the chain of a data folder or of a file that `cocket audit export` wrote.",
+        description="Check the chain of a data folder, of a store in PostgreSQL (--settings), or of a file that "
+        "`cocket audit export` wrote.",
         epilog="Exit codes: 0 whole, 1 not (it names the first broken entry), 2 bad usage.",
     )
-    source = checks.add_mutually_exclusive_group(required=True)
-    source.add_argument("file", nargs="?", type=Path, metavar="FILE", help="what `cocket audit export` wrote")
-    source.add_argument("--data", type=Path, metavar="DIR", help="the data folder")
+    checks.add_argument("file", nargs="?", type=Path, metavar="FILE", help="what `cocket audit export` wrote")
+    cli_stores.options(checks)
     checks.add_argument(
         "--head",
         metavar="HASH",
@@ -54,8 +54,7 @@ def _add_audit(commands: Commands[argparse.ArgumentParser]) -> None:
 def _add_retention(commands: Commands[argparse.ArgumentParser]) -> None:
     text = "what is past its term: tell it, drop it, or show the proofs of what was dropped"
     command = commands.add_parser("retention", help=text, description=text[0].upper() + text[1:] + ".")
-    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data folder")
-    command.add_argument("--settings", type=Path, metavar="FILE", help="settings file, TOML, with the terms")
+    cli_stores.options(command)
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("--dry-run", action="store_true", help="tell what a run would do, and do nothing")
     what.add_argument(
@@ -70,13 +69,9 @@ def _add_retention(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _retention(args: argparse.Namespace) -> int:
     from cocket.core.clock import WallClock
-    from cocket.core.config import load
     from cocket.engine.retention import Retention, shown_run, shown_terms
-    from cocket.store.folder import DataFolder
 
-    settings = load(args.settings)
-    folder = DataFolder.open(args.data, create=False, read_only=not args.now, store_url=settings.store.url)
-    try:
+    with cli_stores.all_stores(args, read_only=not args.now) as (folder, settings):
         retention = Retention(folder, WallClock(), settings, folder.alerts.offset)
         if args.now:
             shown: object = retention.run(_operator())
@@ -92,8 +87,6 @@ def _retention(args: argparse.Namespace) -> int:
             runs = [shown_run(r) for r in rows]
             shown = {"terms": shown_terms(settings), "runs": runs}
             wrong = any(r["proved"] is False for r in runs)
-    finally:
-        folder.close()
     sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
     return 1 if wrong else 0
 
@@ -101,8 +94,7 @@ def _retention(args: argparse.Namespace) -> int:
 def _add_person(commands: Commands[argparse.ArgumentParser]) -> None:
     text = "all that is held on a person, as a ZIP: for machines, and to read"
     command = commands.add_parser("person-export", help=text, description=text[0].upper() + text[1:] + ".")
-    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data folder")
-    command.add_argument("--settings", type=Path, metavar="FILE", help="settings file, TOML")
+    cli_stores.options(command)
     for kind in ("name", "plate", "phone", "eori", "email", "account"):
         command.add_argument(f"--{kind}", action="append", default=[], metavar="TEXT", help="may repeat")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.zip")
@@ -111,24 +103,21 @@ def _add_person(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _person_export(args: argparse.Namespace) -> int:
     from cocket.core.clock import WallClock
-    from cocket.core.config import load
     from cocket.core.person import KINDS, sought
     from cocket.engine.person_export import collect, packed
     from cocket.store.audit import Entry
-    from cocket.store.folder import DataFolder
 
-    settings, clock, who = load(args.settings), WallClock(), _operator()
+    clock, who = WallClock(), _operator()
     whom = sought({kind: getattr(args, kind) for kind in KINDS})
-    folder = DataFolder.open(args.data, create=False, read_only=True, store_url=settings.store.url)
-    try:
+    with cli_stores.all_stores(args, read_only=True) as (folder, _):
         found = collect(folder, whom)
-    finally:
-        folder.close()
     now = clock.now_us()
     about = Entry(
         now, who.id, who.kind, tuple(who.roles), None, "person:export", "RUN", "person-export", whom.hashed(), None, 200, f"export-{now}"
     )  # fmt: skip
-    _record(args.data, settings.store.url, about)
+    # beside a running server: the chain's head is read where it is written
+    with cli_stores.main_stores(args, beside=True) as (stores, _):
+        stores.audit.append([about])
     try:
         args.output.write_bytes(packed(found, whom, now))
     except OSError as error:
@@ -136,19 +125,6 @@ def _person_export(args: argparse.Namespace) -> int:
     counts = {table: len(rows) for table, rows in found.items()}
     sys.stdout.write(json.dumps({"file": str(args.output), "held": counts}, indent=2) + "\n")
     return 0
-
-
-def _record(data: Path, store_url: str, entry: Entry) -> None:
-    """An entry beside a running server: the chain's head is read where it is written."""
-    from cocket.store import tables
-    from cocket.store.audit import AuditStore
-    from cocket.store.database import Database
-
-    db = Database(store_url or data / "cocket.sqlite", "main", tables.main_metadata)
-    try:
-        AuditStore(db).append([entry])
-    finally:
-        db.close()
 
 
 def _operator() -> Principal:
@@ -164,25 +140,12 @@ def _operator() -> Principal:
     return Principal(f"os:{name}", "person", frozenset({"owner"}))
 
 
-def _main_db(folder: Path) -> Database:
-    from cocket.store import tables
-    from cocket.store.database import Database
-
-    main = folder / "cocket.sqlite"
-    if not main.exists():
-        raise BadSetting(f"--data {folder} is no data folder: it holds no cocket.sqlite")
-    return Database(main, "main", tables.main_metadata, read_only=True)
-
-
 def _audit_export(args: argparse.Namespace) -> int:
-    from cocket.store.audit import AuditStore, shown
+    from cocket.store.audit import shown
 
-    db = _main_db(args.data)
-    try:
-        for row in AuditStore(db).rows():
+    with cli_stores.main_stores(args, beside=True, read_only=True) as (stores, _):
+        for row in stores.audit.rows():
             sys.stdout.write(json.dumps(shown(row), ensure_ascii=False) + "\n")
-    finally:
-        db.close()
     return 0
 
 
@@ -214,14 +177,14 @@ def _audit_check(args: argparse.Namespace) -> int:
 
 
 def _checked(args: argparse.Namespace, noted: bytes | None) -> Found:
-    from cocket.store.audit import AuditStore, check, read_shown
+    from cocket.store.audit import check, read_shown
 
-    if args.data is not None:
-        db = _main_db(args.data)
-        try:
-            return AuditStore(db).check(noted)
-        finally:
-            db.close()
+    of_stores = args.data is not None or args.settings is not None
+    if of_stores == (args.file is not None):
+        raise BadSetting("name either FILE, or the stores by --data DIR or --settings FILE")
+    if of_stores:
+        with cli_stores.main_stores(args, beside=True, read_only=True) as (stores, _):
+            return stores.audit.check(noted)
     try:
         with args.file.open("rb") as lines:
             return check(read_shown(lines), noted)

@@ -195,10 +195,11 @@ class Alarms:
     def _lag(self) -> Look:
         lag_s = self._service.lag_s
         limit = self._settings.lag_s
+        waits = f"; {self._service.lag:,} wait" if lag_s >= limit / 2 else ""
         return Look(
             "detectors-lag",
             "bad" if lag_s > limit else "good" if lag_s < limit / 2 else "between",
-            f"the oldest undetected observation has waited {lag_s:.0f} s; {self._service.lag:,} wait",
+            f"the oldest undetected observation has waited {lag_s:.0f} s{waits}",
             "Alerts come late by so much. More comes in than one machine detects, or a device uploads days at once: see "
             "cocket_step_seconds and cocket_reruns_total, and give it more cores or workers.",
         )

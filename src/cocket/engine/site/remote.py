@@ -38,6 +38,9 @@ _PAUSE_S: Final = 0.1
 _FRESH_S: Final = 0.05
 """How long an answer about all partitions is good for."""
 
+TOLD_S: Final = 1.0
+"""And where it is only told on, so that a partition without an owner is not waited for again and again."""
+
 _EVERYTHING: Final = 2**62
 
 
@@ -187,11 +190,11 @@ class RemoteLines:
         answers = self._link.run(every()).result()
         return {p: a for p, a in zip(questions, answers, strict=True) if a is not None}
 
-    def states(self) -> list[dict[str, Any]]:
-        """The state of every partition; one that nobody answers for says so in ``failure``."""
+    def states(self, fresh_s: float = _FRESH_S) -> list[dict[str, Any]]:
+        """The state of every partition, at most so old; one that nobody answers for says so in ``failure``."""
         with self._lock:
             at, told = self._told
-        if told is not None and time.monotonic() - at < _FRESH_S:
+        if told is not None and time.monotonic() - at < fresh_s:
             return told
         answers = self._ask({p: {"ask": "state"} for p in range(self._n)})
         silent = {"lag": 1, "version": -1, "state_bytes": 0, "rows_waiting": 0, "untaken": True}
@@ -248,7 +251,7 @@ class RemoteLines:
     @property
     def failure(self) -> str | None:
         """Why detectors do not run at the moment, in words; None when all is well."""
-        return "; ".join(s["failure"] for s in self.states() if s.get("failure")) or None
+        return "; ".join(s["failure"] for s in self.states(TOLD_S) if s.get("failure")) or None
 
     def try_again(self) -> None:
         """Let the detectors see again what was set aside because they failed on it."""

@@ -1,5 +1,7 @@
 """What every process of a site has: the tables in PostgreSQL, the history, and a line to the others over NATS.
 
+A command that only reads or keeps the tables needs no servers of NATS: ``SiteTables``.
+
 ``Site.path`` is the process's own folder: keys that sign, and files on their way to history. The attributes are those of
 ``DataFolder`` that doors ask for.
 """
@@ -44,10 +46,10 @@ class SiteLog(Quarantine):
             return Totals(*(int(n) for n in connection.execute(query).one()))
 
 
-class Site(MainStores):
-    """Open it, close it; any thread may use what it has. ``name`` says which process this is."""
+class SiteTables(MainStores):
+    """The tables and the history. Open it, close it; any thread may use what it has."""
 
-    def __init__(self, settings: Settings, path: Path, name: str, clock: Clock) -> None:
+    def __init__(self, settings: Settings, path: Path, clock: Clock) -> None:
         if not settings.store.url or not settings.log.url:
             raise BadSetting("a site needs both store.url (PostgreSQL) and log.url (NATS) in its settings")
         self.path = path
@@ -56,13 +58,8 @@ class Site(MainStores):
         try:
             super().__init__(self._database("main", tables.main_metadata))
             self.log_db = self._database("log", tables.log_metadata)
-            self.partitions, self.generation, self.first = leases.partitions(self.db, settings.log.partitions)
             self.log = SiteLog(self.log_db)
             self.history = self._history(clock)
-            self.nats = NatsConnection(Address.of(settings.log), timeout_s=settings.log.timeout_s, name=name)
-            self._closing.append(self.nats.close)
-            self.link = Link(self.nats, name)
-            self._closing.append(self.link.close)
         except BaseException:
             self.close()
             raise
@@ -84,6 +81,45 @@ class Site(MainStores):
             hot_days=given.hot_days,
             objects=given.objects,
         )
+
+    def compact(self, upto_offset: int) -> None:
+        """Nothing: history has what is detected, in the same transaction, and forgets in tables as well as in files."""
+
+    def trim(self) -> None:
+        """Nothing: each worker trims its logs behind its checkpoints."""
+
+    def scrub(self) -> None:
+        """Nothing: PostgreSQL clears away by itself what was deleted; to write all tables anew would stop the site."""
+
+    def close(self) -> None:
+        """Let go of everything. What was acknowledged is safe without this."""
+        closing, self._closing = self._closing, []
+        for close in reversed(closing):
+            close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Site(SiteTables):
+    """With the servers of NATS. ``name`` says which process this is."""
+
+    def __init__(self, settings: Settings, path: Path, name: str, clock: Clock) -> None:
+        super().__init__(settings, path, clock)
+        try:
+            self.partitions, self.generation, self.first = leases.partitions(self.db, settings.log.partitions)
+            self.nats = NatsConnection(Address.of(settings.log), timeout_s=settings.log.timeout_s, name=name)
+            self._closing.append(self.nats.close)
+            self.link = Link(self.nats, name)
+            self._closing.append(self.link.close)
+        except BaseException:
+            self.close()
+            raise
 
     def partition(self, partition: int, fence: Callable[[sa.Connection], None]) -> PartitionStores:
         """A partition's stores, for who has its lease. Whoever had the log before is fenced from now on."""
@@ -112,26 +148,3 @@ class Site(MainStores):
         except BaseException:
             opened.close()
             raise
-
-    def compact(self, upto_offset: int) -> None:
-        """Nothing: history has what is detected, in the same transaction, and forgets in tables as well as in files."""
-
-    def trim(self) -> None:
-        """Nothing: each worker trims its logs behind its checkpoints."""
-
-    def scrub(self) -> None:
-        """Nothing: PostgreSQL clears away by itself what was deleted; to write all tables anew would stop the site."""
-
-    def close(self) -> None:
-        """Let go of everything. What was acknowledged is safe without this."""
-        closing, self._closing = self._closing, []
-        for close in reversed(closing):
-            close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.close()

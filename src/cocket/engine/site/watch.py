@@ -18,13 +18,13 @@ import sqlalchemy as sa
 from cocket.core.errors import CocketError
 from cocket.engine.alarms import Look
 from cocket.engine.measures import Kept
-from cocket.engine.site.remote import RemoteLines
+from cocket.engine.site.remote import TOLD_S, RemoteLines
 from cocket.engine.site.site import Site
 from cocket.store import leases
 from cocket.store.log_jetstream import stream_name
 
 _ASK_S: Final = 2.0
-_ANEW_S: Final = 3.0
+_ANEW_S: Final = 2.0
 """How long an answer of the NATS servers is good for: each costs them a connection, or a question a partition."""
 
 _NO_STREAM: Final = 10059
@@ -84,7 +84,7 @@ class SiteWatch:
             f"not every copy of the log is current: {', '.join(behind[:_NAMED])}{more}",
             "A server that came back catches up within minutes. If a copy stays behind, see that server's disk and its log; with its "
             "store's folder of the stream deleted while it stands still it fetches a whole copy.",
-            rise_s=3.0,
+            rise_s=2.0,
             fall_s=1.0,
         )
 
@@ -104,7 +104,7 @@ class SiteWatch:
         )
 
     def _booking(self) -> Look:
-        said = [(p, s["unbooked"]) for p, s in enumerate(self._lines.states()) if s.get("unbooked")]
+        said = [(p, s["unbooked"]) for p, s in enumerate(self._lines.states(TOLD_S)) if s.get("unbooked")]
         return Look(
             "log-not-booked",
             "bad" if said else "good",

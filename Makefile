@@ -1,6 +1,8 @@
 # The front door: `make demo` shows the machine at work, `make test` proves it.
 PYTHON ?= python3
 BIN := .venv/bin
+# one more than there are cores, up to four: many tests wait for servers
+WORKERS = $(shell $(BIN)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
 .PHONY: demo test lint bench soak nightly ui docs clean lock help audit sbom
 
@@ -12,7 +14,7 @@ demo: .venv/.run ## start Cocket on real tracks and print its address
 
 test: .venv/.dev ## all tests, with coverage
 	$(BIN)/python hatch_build.py test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered -q
 
 lint: .venv/.dev ## style, types and layers, of the control room too
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -79,7 +79,7 @@ def _catches_up(tmp_path: Path, rows: int) -> None:
 
 
 def test_a_backlog(tmp_path: Path) -> None:
-    _catches_up(tmp_path, 300_000)
+    _catches_up(tmp_path, 100_000)
 
 
 @pytest.mark.soak

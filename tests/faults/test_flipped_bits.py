@@ -136,7 +136,7 @@ def _sample(folders: dict[str, Path], tmp_path: Path, which: str, seeds: range) 
 
 @pytest.mark.parametrize("which", ["closed", "killed"])
 def test_any_bit(folders: dict[str, Path], tmp_path: Path, which: str) -> None:
-    _sample(folders, tmp_path, which, range(24))
+    _sample(folders, tmp_path, which, range(12))
 
 
 @pytest.mark.soak

@@ -11,6 +11,7 @@ from tests.web.test_retention import until
 
 from cocket.cli import main
 from cocket.core.config import Settings
+from cocket.core.errors import CocketError
 from cocket.engine.service import Service
 from cocket.engine.site.doctor import verify
 from cocket.store.postgresql import Postgresql
@@ -32,7 +33,7 @@ def written(settings: Settings, path) -> str:
 
 
 def test_a_backup_under_load_becomes_a_site_that_finds_the_same(
-    tmp_path, new_database, nats_cluster, capsys
+    tmp_path, new_database, nats_cluster, capsys, monkeypatch
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
@@ -90,6 +91,11 @@ def test_a_backup_under_load_becomes_a_site_that_finds_the_same(
     assert main(["restore", str(flipped), "--settings", settings]) == 1
     assert "does not match its checksum in the manifest; nothing was restored" in capsys.readouterr().err
     restore = ["restore", str(copy), "--settings", settings, "--data", str(second / "door")]
+    with monkeypatch.context() as patch:  # PostgreSQL fails at the very end: all is taken back
+        patch.setattr("cocket.engine.site.restore.run", fails)
+        assert main(restore) == 1
+    assert not list((second / "history").glob("*"))
+    assert not list((second / "door" / "keys").glob("*"))
     assert main(restore) == 0, capsys.readouterr()
     capsys.readouterr()
     assert main(restore) == 1
@@ -109,6 +115,10 @@ def test_a_backup_under_load_becomes_a_site_that_finds_the_same(
         until(lambda: service.folder.log.totals().observations == total)
         until(lambda: alerts(service) == expected)
         assert [f for f in verify(site.settings) if f.level != "note"] == []
+
+
+def fails(*_: object) -> None:
+    raise CocketError("pg_restore ended with 1")
 
 
 def emptied(url: str) -> str:

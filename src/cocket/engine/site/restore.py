@@ -2,7 +2,8 @@
 
 Everything is copied aside and compared with the manifest first. Then history files get their place, the streams are made with the offsets
 that they had, each message behind the one before it, and last, in one transaction, the database: before that, no worker finds a site there.
-What a try that was cut off left (files, streams) the next one names and does not replace: delete it, and try again.
+A try that fails takes back what it made. What one that was killed has left (files, streams) the next one names and does not replace: delete
+it, and try again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -18,7 +20,7 @@ import sqlalchemy as sa
 
 from cocket.core.config import Settings
 from cocket.core.errors import BadSetting, CocketError, Conflict, DataDamaged, Malformed
-from cocket.engine.site.backup import DUMP, FORMAT, HEAD, SiteManifest, program, run
+from cocket.engine.site.backup import DUMP, FORMAT, HEAD, LogEnd, SiteManifest, program, run
 from cocket.store.backup import Say, remove, sync_folder
 from cocket.store.jetstream import Stream
 from cocket.store.lease_tables import leases, workers
@@ -69,45 +71,57 @@ def restore(backup: Path, settings: Settings, *, keys: Path | None, say: Say) ->
     nats = NatsConnection(Address.of(settings.log), timeout_s=settings.log.timeout_s, name="cocket restore")
     aside = Path(tempfile.mkdtemp(prefix="cocket-restore-")) if folder is None else folder / ".restore.part"
     try:
-        streams = [
-            Stream(
-                nats,
-                stream_name(settings.log.site, p, manifest.generation),
-                f"cocket.log.{settings.log.site}.{manifest.generation}.{p}",
-                end.first,
-            )
-            for p, end in enumerate(manifest.logs)
-        ]
-        for stream in streams:
-            _refuse_stream(nats, stream)
-        remove(aside)
-        aside.mkdir(mode=0o700, parents=True)
-        copied_parts(backup, aside, manifest.files, say)
-        _place(aside / "history", folder)
-        for partition, (stream, end) in enumerate(zip(streams, manifest.logs, strict=True)):
-            stream.make(settings.log.replicas)
-            last = end.first - 1
-            for offset, payload in _messages(aside / "log" / f"{partition}.messages"):
-                nats.run(stream.store(offset, payload))
-                last = offset
-            if last != end.last:
-                raise DataDamaged(f"log/{partition}.messages ends at {last}, the manifest says {end.last}")
-            say(f"{stream.name}: messages {end.first} to {end.last}")
-        run(
-            "pg_restore",
-            settings,
-            ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", f"--dbname={sa.make_url(settings.store.url).database}", str(aside / DUMP)],
-        )  # fmt: skip
+        with ExitStack() as undo:
+            streams = [_stream(nats, settings, manifest, p) for p in range(manifest.partitions)]
+            for stream in streams:
+                _refuse_stream(nats, stream)
+            remove(aside)
+            aside.mkdir(mode=0o700, parents=True)
+            copied_parts(backup, aside, manifest.files, say)
+            _place(aside / "history", folder, undo)
+            if keys is not None and manifest.keys:
+                _place(aside / "keys", keys, undo, mode=0o700)
+            for partition, stream in enumerate(streams):
+                undo.callback(_drop, nats, stream, say)
+                stream.make(settings.log.replicas)
+                _fill(nats, stream, manifest.logs[partition], aside / "log" / f"{partition}.messages")
+                say(
+                    f"{stream.name}: messages {manifest.logs[partition].first} to {manifest.logs[partition].last}"
+                )
+            database = sa.make_url(settings.store.url).database
+            options = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges"]
+            run("pg_restore", settings, [*options, f"--dbname={database}", str(aside / DUMP)])
+            undo.pop_all()
         _free(settings)
-        if keys is not None and manifest.keys:
-            keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _place(aside / "keys", keys)
     except OSError as error:
         raise CocketError(f"{backup} could not be restored: {error}") from error
     finally:
         nats.close()
         remove(aside)
     return manifest
+
+
+def _stream(nats: NatsConnection, settings: Settings, manifest: SiteManifest, partition: int) -> Stream:
+    site, generation = settings.log.site, manifest.generation
+    subject = f"cocket.log.{site}.{generation}.{partition}"
+    return Stream(nats, stream_name(site, partition, generation), subject, manifest.logs[partition].first)
+
+
+def _fill(nats: NatsConnection, stream: Stream, end: LogEnd, path: Path) -> None:
+    last = end.first - 1
+    for offset, payload in _messages(path):
+        nats.run(stream.store(offset, payload))
+        last = offset
+    if last != end.last:
+        raise DataDamaged(f"{path.name} ends at {last}, the manifest says {end.last}")
+
+
+def _drop(nats: NatsConnection, stream: Stream, say: Say) -> None:
+    """Delete a stream that this try made."""
+    try:
+        nats.api(f"STREAM.DELETE.{stream.name}", {})
+    except (ApiError, CocketError) as error:
+        say(f"the stream {stream.name} could not be taken back ({error}): delete it before the next try")
 
 
 def _folder(settings: Settings, manifest: SiteManifest) -> Path | None:
@@ -175,15 +189,17 @@ def _messages(path: Path) -> Iterator[tuple[int, bytes]]:
             yield offset, payload
 
 
-def _place(source: Path, target: Path | None) -> None:
+def _place(source: Path, target: Path | None, undo: ExitStack, *, mode: int = 0o777) -> None:
     """Move files into a folder, and make that durable."""
     if target is None or not source.is_dir():
         return
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(mode=mode, parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         aside = target / f"{path.name}.tmp"
+        undo.callback(aside.unlink, missing_ok=True)
         shutil.move(path, aside)
         with aside.open("rb") as file:
             os.fsync(file.fileno())
         aside.rename(target / path.name)
+        undo.callback((target / path.name).unlink, missing_ok=True)
     sync_folder(target)

@@ -149,6 +149,34 @@ def test_a_server_that_acknowledges_too_early_is_named(tmp_path, monkeypatch, na
     assert "acknowledges before its disk has" in early
 
 
+def test_copies_of_a_stream_that_are_away_or_behind_are_named() -> None:
+    """The answer of a server 2.15 to STREAM.INFO, four seconds after another of three was killed; and worse ones."""
+    about = {
+        "config": {
+            "name": "COCKET_main_0", "retention": "limits", "max_msgs": -1, "max_bytes": -1, "max_age": 0,
+            "storage": "file", "num_replicas": 3,
+        },
+        "state": {"messages": 2, "first_seq": 1, "last_seq": 2},
+        "cluster": {
+            "name": "cocket", "leader": "n2",
+            "replicas": [
+                {"name": "n1", "current": True, "active": 945503802, "peer": "fjFyEjc1"},
+                {"name": "n3", "current": False, "active": 0, "lag": 2, "peer": "BXScrY9i"},
+            ],
+        },
+    }  # fmt: skip
+    (behind,) = wrong([*doctor_nats.stream(about, 3)])
+    assert "its copy on n3 is behind by 2 entries" in behind
+    about["cluster"]["replicas"][1] |= {"current": True, "lag": 0}
+    assert wrong([*doctor_nats.stream(about, 3)]) == []
+    about["cluster"]["replicas"][0]["offline"] = True
+    about["state"]["num_deleted"] = 5
+    gaps, few, away = sorted(wrong([*doctor_nats.stream(about, 5)]))
+    assert "lacks 5 messages" in gaps
+    assert "is kept in 3 copies, log.replicas is 5" in few
+    assert "its copy on n1 is away" in away
+
+
 class Harm:
     """Does harm to a site that stands still."""
 

@@ -180,9 +180,7 @@ def _known(client: Client, device: str) -> bool:
     return answer.status_code == httpx.codes.OK
 
 
-def test_the_doctor_finds_a_sound_site_sound_while_it_works_and_names_a_server_that_is_away(
-    site: Production,
-) -> None:
+def test_the_doctor_finds_a_sound_site_sound_while_it_works(site: Production) -> None:
     client, settings = Client(site.url), load(site.settings)
     stop = threading.Event()
 
@@ -194,10 +192,7 @@ def test_the_doctor_finds_a_sound_site_sound_while_it_works_and_names_a_server_t
                 b'{"device_id":"LOAD%d","observed_at":"2026-03-02T06:00:00Z","code":"%d"}' % (i % 64, i)
             )
 
-    def wrong() -> list[str]:
-        return [f"{f.where}: {f.what}" for f in doctor.check(settings) if f.level != "note"]
-
-    _until(lambda: not wrong())
+    _until(lambda: not [f for f in doctor.check(settings) if f.level != "note"])
     sender = threading.Thread(target=work)
     sender.start()
     try:
@@ -206,11 +201,6 @@ def test_the_doctor_finds_a_sound_site_sound_while_it_works_and_names_a_server_t
     finally:
         stop.set()
         sender.join()
-    away = site.nats.nodes[2]
-    away.kill()
-    _until(lambda: any("its copy on n3 is" in w for w in wrong()))
-    assert any(w.startswith(f"NATS 127.0.0.1:{away.port}: ") for w in wrong())
-    away.start()
 
 
 def test_workers_tell_their_figures(site: Production) -> None:

@@ -9,6 +9,7 @@ import http.client
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 
@@ -27,13 +28,15 @@ _FOR_EVER: Final = {"retention": "limits", "storage": "file", "max_msgs": -1, "m
 
 def asked(address: Address) -> dict[str, dict[str, Any] | Unavailable]:
     """What each server that ``log.url`` names says of itself, by host, or why it says nothing."""
-    answers: dict[str, dict[str, Any] | Unavailable] = {}
-    for host in address.hosts:
+
+    def ask(host: str) -> dict[str, Any] | Unavailable:
         try:
-            answers[host] = _about(replace(address, hosts=(host,)))
+            return _about(replace(address, hosts=(host,)))
         except Unavailable as error:
-            answers[host] = error
-    return answers
+            return error
+
+    with ThreadPoolExecutor(len(address.hosts)) as pool:
+        return dict(zip(address.hosts, pool.map(ask, address.hosts), strict=True))
 
 
 def servers(answers: Mapping[str, dict[str, Any] | Unavailable]) -> Iterator[Finding]:

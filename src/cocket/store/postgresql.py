@@ -52,6 +52,10 @@ _ABOUT: Final = (
     "d.datcollate AS collation FROM pg_database d WHERE d.datname = current_database()"
 )
 
+_TABLES: Final = (  # not the heads of partitioned tables: their rows are in the partitions
+    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname"
+)
+
 
 def key_of(name: str) -> int:
     """The advisory lock of a name: 64 bits, signed."""
@@ -287,7 +291,7 @@ class Postgresql:
             found.append(
                 f"{failures} pages did not match their checksums since the server's statistics began"
             )
-        for name in sa.inspect(connection).get_table_names():
+        for name in connection.exec_driver_sql(_TABLES).scalars().all():
             quoted = self.engine.dialect.identifier_preparer.quote(name)
             try:
                 with connection.begin_nested():

@@ -128,8 +128,7 @@ def _look(settings: Settings, *, deep: bool) -> Iterator[Finding]:
         if opened.history is not None:
             yield from opened.history.findings(deep=deep)
         if deep:
-            for db in (main, log, kept):
-                yield from (Finding("damage", str(db.path), what) for what in db.integrity())
+            yield from (Finding("damage", str(main.path), what) for what in main.integrity())
             yield from doctor.snapshots(main)
             yield from verify_tables(main)
 

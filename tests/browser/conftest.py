@@ -324,7 +324,14 @@ def open_desk(browser: Browser) -> Iterator[Callable[..., Desk]]:
         page.on("request", lambda request: asked.append(request.url))
         troubles: list[str] = []
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+        page.on(
+            "console",
+            lambda said: (
+                troubles.append(f"{said.text} {said.location.get('url', '')}")
+                if said.type == "error"
+                else None
+            ),
+        )
         page.goto(url)
         return Desk(page, context, troubles, asked)
 

@@ -97,7 +97,7 @@ def test_a_command_is_asked_for_by_keyboard_and_approved_by_another_person(house
     expect(mine).not_to_contain_text("888888")
     expect(mine.get_by_role("button", name="Approve")).to_be_disabled()
     expect(mine).to_contain_text("another person has to approve")
-    assert house.get(f"/commands/{number}")["parameters"] == {"password": "888888"}
+    assert house.get(f"/commands/{number}")["parameters"] == {"password": "••••••"}
 
     second = open_desk(f"{house.address}/devices/{seal}", operator="Brahim")
     row_of(second.page, number).get_by_role("button", name="Approve").click()

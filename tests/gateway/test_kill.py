@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 import socket
@@ -55,18 +56,23 @@ def test_nothing_acknowledged_is_lost_over_kills(tmp_path: Path) -> None:
 
     async def work() -> None:
         plan = Plan(1.1, outages=0.05, outage_s=1.0, answer_s=2.0, troubles=Troubles(jam=0.05), seed=3)
+        process = await asyncio.to_thread(start, tmp_path, http, doors)
         swarm = asyncio.create_task(
             run_swarm(
-                answering, DEVICES, lambda p: ("127.0.0.1", doors[p.name]), plan, WallClock(), 14, tally
+                answering, DEVICES, lambda p: ("127.0.0.1", doors[p.name]), plan, WallClock(), 600, tally
             )
         )
-        process = await asyncio.to_thread(start, tmp_path, http, doors)
         for _ in range(3):
             await asyncio.sleep(rng.uniform(0.5, 2.0))
             process.send_signal(signal.SIGKILL)
             await asyncio.to_thread(process.wait)
             process = await asyncio.to_thread(start, tmp_path, http, doors)
-        await swarm
+        known = len(tally.acknowledged or ())
+        while len(tally.acknowledged or ()) < known + DEVICES and not swarm.done():  # noqa: ASYNC110 - counts have no event
+            await asyncio.sleep(0.1)
+        swarm.cancel()  # however long the starts took
+        with contextlib.suppress(asyncio.CancelledError):
+            await swarm
         process.terminate()
         await asyncio.to_thread(process.wait)
 

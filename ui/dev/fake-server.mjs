@@ -365,6 +365,7 @@ async function apiCall(req, res, url) {
   const query = url.searchParams;
   const parts = path.split('/').filter(Boolean).map(decodeURIComponent);
   if (path === '/health') return json(res, { status: 'ok', version: '0.1.0', now: iso(nowMs()), clock: { kind: 'replay', speed: SPEED }, demo: !flag('quiet'), tiles: null });
+  if (path === '/sign-in') return json(res, { sign_in: false, signed_in: false, password: false, provider: false });
   if (path === '/stream') return stream(req, res, query);
   if (path === '/stats') return json(res, stats());
   if (path === '/demo') return flag('quiet') ? problem(res, 404, 'Not found', 'No demonstration is running.') : json(res, DEMO());

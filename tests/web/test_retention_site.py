@@ -10,6 +10,7 @@ from tests.small_site import small_site
 from tests.web.planting import Planted, good
 from tests.web.test_retention import DAY, SETTINGS, Jumping, until
 
+from cocket.cli import main
 from cocket.engine.site.site import Site
 
 
@@ -34,7 +35,7 @@ def everything(site: Site) -> str:
     return "\n".join([*rows, *files])
 
 
-def test_what_is_past_its_term_goes_from_tables_and_files(running) -> None:
+def test_what_is_past_its_term_goes_from_tables_and_files(running, tmp_path, capsys) -> None:
     site, service, clock, door = running
     until(lambda: service.retention.store.last() is not None)
     old = Planted(door, clock, "OLD", "MSKU1234565")
@@ -50,6 +51,17 @@ def test_what_is_past_its_term_goes_from_tables_and_files(running) -> None:
     service.retention_clock.stop()
     clock.ahead_us = 50 * DAY  # what was kept of the first is in a file, of the second in a table
     would = {d.kind.name: (d.n, d.held) for d in service.retention.would()}
+    file = tmp_path / "site.toml"
+    of = site.settings
+    file.write_text(
+        f'[store]\nurl = "{of.store.url}"\n[log]\nurl = "{of.log.url}"\nsite = "{of.log.site}"\npartitions = 2\nreplicas = 1\n'
+        f'[history]\nfolder = "{of.history.folder}"\nretention_days = 20\n[retention]\nphone_positions_days = 20\n'
+    )
+    assert (
+        main(["retention", "--settings", str(file), "--dry-run"]) == 0
+    )  # by the wall's clock nothing is old
+    shown = {d["kind"]: d["n"] for d in json.loads(capsys.readouterr().out)["would"]}
+    assert (shown["phone-positions"], shown["observations"]) == (0, 0)
     service.retention_clock.beat()
     counts = {c["kind"]: (c["n"], c["held"]) for c in good(door.get("/retention"))["items"][0]["counts"]}
     assert counts["phone-positions"] == (1, 1)

@@ -35,10 +35,10 @@ from cocket.engine.site.repartition import repartition
 from cocket.up import Production
 
 
-def _until(condition: Callable[[], object], seconds: float = 60) -> None:
+def _until(condition: Callable[[], object], seconds: float = 60, told: Callable[[], object] = str) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, f"it did not come about {told()}"
         time.sleep(0.05)
 
 
@@ -284,6 +284,10 @@ def test_a_site_says_what_is_away(site: Production) -> None:
     client = Client(site.url)
     _until(lambda: not alarms(client))
     node = site.nats.nodes[0]
+
+    def copies() -> str:
+        return alarms(client).get("log-copies-behind", {}).get("detail", "")
+
     node.kill()
     site.postgres.kill()
     try:
@@ -291,7 +295,7 @@ def test_a_site_says_what_is_away(site: Production) -> None:
         away = alarms(client)["nats-server-away"]["detail"]
         assert f"1 of 3 NATS servers do not answer: 127.0.0.1:{node.port}" in away
         # first, perhaps, that nobody leads it: then the new leader misses the copy
-        _until(lambda: f"{node.name} is " in alarms(client).get("log-copies-behind", {}).get("detail", ""))
+        _until(lambda: f"{node.name} " in copies(), told=lambda: alarms(client))
     finally:
         site.look()
     _until(lambda: not alarms(client))

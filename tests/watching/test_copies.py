@@ -12,8 +12,11 @@ from cocket.engine.site.watch import copies_behind
     [
         ({"name": "n2", "current": True, "active": 400_000_000}, ""),
         ({"name": "n2", "current": False, "lag": 12, "active": 400_000_000}, ""),
-        ({"name": "n2", "current": False, "lag": 50_000, "active": 400_000_000}, "n2 is 50000 behind"),
-        ({"name": "n2", "current": False, "active": 9_000_000_000}, "n2 is 0 behind"),
+        (
+            {"name": "n2", "current": False, "lag": 50_000, "active": 400_000_000},
+            "n2 is 50,000 messages behind",
+        ),
+        ({"name": "n2", "current": False, "active": 9_000_000_000}, "n2 has been silent for 9 s"),
         ({"name": "n2", "current": False, "offline": True, "lag": 3, "active": 0}, "n2 is away"),
     ],
 )

@@ -8,11 +8,9 @@ Whether a copy is current is what the stream's leader says (JetStream API, ``STR
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import nats.errors
 import sqlalchemy as sa
 
 from cocket.core.errors import CocketError
@@ -22,6 +20,7 @@ from cocket.engine.site.remote import TOLD_S, RemoteLines
 from cocket.engine.site.site import Site
 from cocket.store import leases
 from cocket.store.log_jetstream import stream_name
+from cocket.store.nats_connection import ApiError
 
 _ASK_S: Final = 2.0
 _ANEW_S: Final = 2.0
@@ -134,17 +133,12 @@ class SiteWatch:
         """Which copies of a partition's log are not current, in words; empty when all are, or there is no log yet."""
         name = stream_name(self._stores.settings.log.site, partition, self._stores.generation)
         try:
-            answer = await self._stores.link.client.request(
-                f"$JS.API.STREAM.INFO.{name}", b"{}", timeout=_ASK_S
-            )
-        except (nats.errors.Error, TimeoutError, OSError):
+            told = await asyncio.wait_for(self._stores.nats.call(f"STREAM.INFO.{name}", {}), _ASK_S)
+        except (CocketError, TimeoutError):
             return f"partition {partition}: nobody leads it"
-        told: dict[str, Any] = json.loads(answer.data)
-        if "error" in told:
-            refused = told["error"]
-            if refused.get("err_code") == _NO_STREAM:  # no worker has had it yet
-                return ""
-            return f"partition {partition}: {refused.get('description', 'refused')}"
+        except ApiError as refused:
+            # without a stream no worker has had the partition yet
+            return "" if refused.code == _NO_STREAM else f"partition {partition}: {refused}"
         return copies_behind(partition, told)
 
 
@@ -154,12 +148,20 @@ def copies_behind(partition: int, told: dict[str, Any]) -> str:
     Under load a copy is some messages behind at any moment; it counts when it is far behind or has been silent for seconds.
     """
     wrong = [
-        f"{peer['name']} {'is away' if peer.get('offline') else 'is ' + str(peer.get('lag', 0)) + ' behind'}"
+        f"{peer['name']} {_how(peer)}"
         for peer in told.get("cluster", {}).get("replicas") or ()
         if peer.get("offline")
         or (not peer.get("current") and (peer.get("lag", 0) > _FAR or peer.get("active", 0) > _SILENT_NS))
     ]
     return f"partition {partition}: {', '.join(wrong)}" if wrong else ""
+
+
+def _how(peer: dict[str, Any]) -> str:
+    if peer.get("offline"):
+        return "is away"
+    if peer.get("lag", 0) > _FAR:
+        return f"is {peer['lag']:,} messages behind"
+    return f"has been silent for {peer.get('active', 0) / 1e9:.0f} s"
 
 
 async def _greets(host: str) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from paho.mqtt import MQTTException
 from tests.engine import feed
 from tests.production.checker import FIELDS, Client, declare, sent, stored
 from tests.production.watched import alarms, cut, joined, scraped
@@ -31,7 +32,10 @@ from cocket.core.config import load
 from cocket.core.errors import BadSetting, Conflict, Unavailable
 from cocket.engine.service import Service
 from cocket.engine.site import doctor
+from cocket.engine.site.link import Link
 from cocket.engine.site.repartition import repartition
+from cocket.store.nats_connection import NatsConnection
+from cocket.store.nats_servers import DEVICES
 from cocket.up import Production
 
 
@@ -163,6 +167,7 @@ def test_devices_of_tcp_and_mqtt_come_in(site: Production) -> None:
     with socket.create_connection((host, int(port)), 20) as device:
         device.sendall(login)
         assert device.recv(64)[:2] == b"\x78\x78"
+    devices = {"username": DEVICES, "password": site.nats.devices_password}
     message = '{"_type":"location","lat":-1.25,"lon":36.8,"tst":1772431200,"tid":"t1"}'
     publish.single(
         "owntracks/driver/phone7",
@@ -170,9 +175,36 @@ def test_devices_of_tcp_and_mqtt_come_in(site: Production) -> None:
         qos=1,
         hostname="127.0.0.1",
         port=site.mqtt_port,
-        auth={"username": site.nats.user, "password": site.nats.password},
+        auth=devices,
     )
     _until(lambda: _known(client, "untrusted:driver-phone7"))
+
+
+def test_a_device_writes_neither_into_a_log_nor_between_processes(site: Production) -> None:
+    from paho.mqtt import publish
+
+    connection = NatsConnection(site.nats.url)
+    heard: list[bytes] = []
+    link = Link(connection, "listener")
+    try:
+        for subject in ("cocket-site.>", "cocket.log.>", "cocket.sensors.>"):
+            link.subscribe(subject, heard.append)
+        for topic in ("cocket-site/main/declared", "cocket/log/main/0/0", "cocket/sensors/s1"):
+            # refused or dropped, as the servers please
+            with contextlib.suppress(MQTTException, OSError):
+                publish.single(
+                    topic,
+                    b"forged",
+                    qos=0,
+                    hostname="127.0.0.1",
+                    port=site.mqtt_port,
+                    auth={"username": DEVICES, "password": site.nats.devices_password},
+                )
+        _until(lambda: b"forged" in heard)  # the last one, which devices may
+        assert heard.count(b"forged") == 1
+    finally:
+        link.close()
+        connection.close()
 
 
 def _known(client: Client, device: str) -> bool:

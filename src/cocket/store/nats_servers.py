@@ -31,6 +31,12 @@ from cocket.core.errors import BadSetting, Unavailable
 MAX_PAYLOAD: Final = 8 * 1024 * 1024
 """Largest message, bytes: one group commit fits. The server's default of one megabyte would do; groups are then split."""
 
+DEVICES: Final = "devices"
+"""As whom MQTT devices sign in."""
+
+NOT_FOR_DEVICES: Final = ("cocket.log.>", "cocket-site.>", "$JS.>", "$SYS.>")
+"""What a device may not publish to: the logs, the site's own words, the servers."""
+
 _START_S: Final = 15.0
 _LEADER_S: Final = 40.0
 _POLL_S: Final = 0.05
@@ -189,8 +195,9 @@ class NatsCluster:
     """``nodes`` servers on this machine, each in a folder of its own below ``folder``, behind a user and a password.
 
     One node is a server by itself. Ports and password are drawn at first and kept in ``cluster.json`` (readable by its owner
-    only), so that a cluster that is started again is the same. ``mqtt_port`` opens the MQTT door on the first node; then
-    devices' clients sign in as the same user. ``through`` gives the port by which a cluster port is reached, for
+    only), so that a cluster that is started again is the same. ``mqtt_port`` opens the MQTT door on the first node; devices
+    sign in there as ``DEVICES`` with ``devices_password``: they may publish, but neither into the logs nor between the
+    site's processes, and hear nothing. ``through`` gives the port by which a cluster port is reached, for
     tests that cut the ways between nodes.
     """
 
@@ -215,12 +222,14 @@ class NatsCluster:
             drawn = {
                 "user": user,
                 "password": secrets.token_urlsafe(24),
+                "devices_password": secrets.token_urlsafe(24),
                 "nodes": [{name: free_port() for name in names} for _ in range(nodes)],
             }
             known.touch(mode=0o600)
             known.write_text(json.dumps(drawn), encoding="utf-8")
         self.user: str = drawn["user"]
         self.password: str = drawn["password"]
+        self.devices_password: str = drawn.get("devices_password", "")
         routes = [node["cluster"] if through is None else through(node["cluster"]) for node in drawn["nodes"]]
         self.nodes = [
             NatsNode(
@@ -242,7 +251,7 @@ class NatsCluster:
             f"listen: {_LOCAL}:{ports['client']}",
             f"http: {_LOCAL}:{ports['monitor']}",
             f"max_payload: {self._max_payload}",
-            f"authorization {{ user: {user}, password: {password} }}",
+            f"authorization {{ users: [{{ user: {user}, password: {password} }}, {self._devices()}] }}",
             f"jetstream {{ store_dir: {store}, sync_interval: always }}",
         ]
         if len(routes) > 1:
@@ -257,6 +266,14 @@ class NatsCluster:
                 f"mqtt {{ host: {_LOCAL}, port: {mqtt_port}, ack_wait: 60s, max_ack_pending: 4096 }}"
             )
         return "\n".join(lines) + "\n"
+
+    def _devices(self) -> str:
+        password = json.dumps(self.devices_password or secrets.token_urlsafe(24))
+        barred = ", ".join(f'"{subject}"' for subject in NOT_FOR_DEVICES)
+        return (
+            f"{{ user: {DEVICES}, password: {password}, permissions: "
+            f'{{ publish: {{ deny: [{barred}] }}, subscribe: {{ deny: [">"] }} }} }}'
+        )
 
     @property
     def url(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import random
 import threading
 import time
 from collections.abc import Iterable
@@ -84,13 +85,21 @@ def declare(client: Client) -> None:
         client.until("POST", "/bindings", json=feed.binding(k))
 
 
-def sent(client: Client, bodies: list[bytes], senders: int = 4, pace_s: float = 0.0) -> int:
-    """Send bodies from several threads at once; how many observations were acknowledged as new or known."""
+def sent(
+    client: Client,
+    bodies: list[bytes],
+    senders: int = 4,
+    pace_s: float = 0.0,
+    until: threading.Event | None = None,
+) -> int:
+    """Send bodies from several threads at once, and then again and again ``until`` told; how many observations were acknowledged."""
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     for body in bodies:
         waiting.put(body)
     acknowledged: list[int] = []
     failures: list[BaseException] = []
+
+    rng = random.Random(3)
 
     def work() -> None:
         try:
@@ -98,7 +107,9 @@ def sent(client: Client, bodies: list[bytes], senders: int = 4, pace_s: float = 
                 try:
                     body = waiting.get_nowait()
                 except queue.Empty:
-                    return
+                    if until is None or until.is_set():
+                        return
+                    body = rng.choice(bodies)
                 receipt = client.send(body)
                 time.sleep(pace_s)
                 acknowledged.append(receipt["accepted"] + receipt["duplicates"])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from cocket.core.errors import BadSetting
@@ -17,6 +18,9 @@ from cocket.store.folder import DataFolder
 from cocket.store.nats_servers import NatsCluster
 from cocket.store.observation_tables import observation_metadata
 from cocket.store.servers import PostgresServer
+
+hypothesis.settings.register_profile("no clock", deadline=None)  # no test fails because a machine is slow
+hypothesis.settings.load_profile("no clock")
 
 assert DataFolder is not None  # it imports every table
 

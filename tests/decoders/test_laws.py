@@ -187,9 +187,13 @@ def fuzz(p: Protocol, n: int, seed: int) -> None:
             stream.end()
 
 
+MOST = {"barcode": 500}
+"""Pictures are read in a process of their own, each."""
+
+
 @every
 def test_no_bytes_raise(name: str) -> None:
-    fuzz(protocol(name), 20_000, seed=1)
+    fuzz(protocol(name), MOST.get(name, 20_000), seed=1)
 
 
 @pytest.mark.soak
@@ -202,7 +206,7 @@ def test_no_bytes_raise_for_long(name: str) -> None:
     fuzz(p, 10_000, seed=2)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    fuzz(p, 1_000_000, seed=3)
+    fuzz(p, 50 * MOST.get(name, 20_000), seed=3)
     gc.collect()  # broken XML leaves cycles behind
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()

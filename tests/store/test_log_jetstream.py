@@ -119,7 +119,7 @@ class Writer:
         assert found == list(range(len(found)))
         assert set(self.acknowledged) <= set(found)
         assert self.log.totals().observations == len(found)
-        assert self.log.damage() == []
+        wait_for(lambda: self.log.damage() == [], "every copy answers, and none lacks anything")
 
 
 def test_leader_killed_then_all_nodes_killed_under_load(place_on):

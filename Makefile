@@ -4,7 +4,7 @@ BIN := .venv/bin
 # one more than there are cores, up to four: many tests wait for servers
 WORKERS = $(shell $(BIN)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
-.PHONY: demo test lint bench soak nightly ui docs clean lock help audit sbom
+.PHONY: demo test coverage lint bench soak nightly ui docs clean lock help audit sbom
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -12,8 +12,11 @@ help: ## this list
 demo: .venv/.run ## start Cocket on real tracks and print its address
 	$(BIN)/cocket demo
 
-test: .venv/.dev ## all tests, with coverage
+test: .venv/.dev ## all tests
 	$(BIN)/python hatch_build.py test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q
+
+coverage: .venv/.dev ## all tests, and which lines they reach
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered -q
 
 lint: .venv/.dev ## style, types and layers, of the control room too

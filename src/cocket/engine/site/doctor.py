@@ -29,6 +29,7 @@ from cocket.store.database import Database
 from cocket.store.finding import Finding
 from cocket.store.jetstream import Stream
 from cocket.store.lease_tables import sites
+from cocket.store.log import Log
 from cocket.store.log_jetstream import JetStreamLog, stream_name
 from cocket.store.nats_connection import Address, NatsConnection
 from cocket.store.observation_tables import observation_metadata
@@ -39,6 +40,9 @@ _MANY_ROWS: Final = 50_000_000
 """Beyond so many rows in PostgreSQL only ``verify`` counts them."""
 
 _LOOKS: Final = 4
+_STILL: Final = 50
+"""How often a log is asked for a moment in which it does not grow."""
+
 _WAIT_S: Final = 10.0
 
 
@@ -290,8 +294,7 @@ def _sums(site: _Opened, *, deep: bool) -> Iterator[Finding]:
         for partition in range(site.partitions):
             log = site.log_of(partition)
             try:
-                waiting = log.rows_after(max(upto.get(partition, 0), site.first - 1))
-                taken += log.totals().observations - waiting
+                taken += _taken(log, max(upto.get(partition, 0), site.first - 1))
             finally:
                 log.close()
         if held == taken:
@@ -317,6 +320,16 @@ def _sums(site: _Opened, *, deep: bool) -> Iterator[Finding]:
         )
     else:
         yield Finding("note", where, f"{held} observations are stored, as many as were taken in and detected")
+
+
+def _taken(log: Log, upto: int) -> int:
+    """Observations up to an offset. A log that grows between two questions is asked again."""
+    for _ in range(_STILL):
+        before = log.totals().observations
+        waiting = log.rows_after(upto)
+        if log.totals().observations == before:
+            break
+    return before - waiting
 
 
 def _expired(site: _Opened) -> int:

@@ -6,7 +6,6 @@ nothing about the loss of a machine, for there is only one. docs/production.md t
 
 from __future__ import annotations
 
-import ctypes
 import json
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from typing import IO, Final, Self
 from cocket.core.config import load
 from cocket.core.errors import BadSetting, Unavailable
 from cocket.core.slots import are_partitions
-from cocket.store.nats_servers import NatsCluster, free_port
+from cocket.store.nats_servers import NatsCluster, die_with_parent, free_port
 from cocket.store.servers import PostgresServer
 
 _LOOK_S: Final = 0.2
@@ -30,8 +29,6 @@ _START_S: Final = 300.0
 _STOP_S: Final = 30.0
 _PAUSES_S: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Before a process that died is started again; the last one for every further time."""
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Child:
                 stderr=out,
                 text=True,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call of prctl
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call of prctl
             )
         self._said = self._process.stdout
 
@@ -292,7 +289,3 @@ def _settled(door: str) -> str:
     """A door on a free port keeps it when it is started again."""
     head, zero, rest = door.partition(":0")
     return f"{head}:{free_port()}{rest}" if zero and rest[:1] in {"", "="} else door
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

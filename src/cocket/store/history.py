@@ -325,15 +325,7 @@ class History:
         file_id, self._next_id = self._next_id, self._next_id + 1
         path = self.folder / f"{file_id:08d}.parquet"
         aside = path.with_suffix(".tmp")
-        writer = FileWriter(aside, columns)
-        try:
-            for rows in parts:
-                if rows.batch.n:
-                    writer.write(rows)
-            facts = writer.close()
-        except BaseException:
-            writer.abandon()
-            raise
+        facts = FileWriter(aside, columns).write_all(parts)
         if facts is None:
             return None
         aside.rename(path)

@@ -98,7 +98,7 @@ class NatsServer:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call of prctl
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call of prctl
             )
         if wait:
             self.wait_started()
@@ -328,5 +328,6 @@ class NatsCluster:
             node.stop()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Before a child's program begins: it is to end with the thread that started it (Linux)."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

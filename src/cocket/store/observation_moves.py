@@ -295,15 +295,7 @@ class Mover:
             number = int(connection.execute(sa.text("SELECT nextval('observation_numbers')")).scalar_one())
         name = f"{number:08d}.parquet"
         aside = self._folder / f"{number:08d}.tmp"
-        writer = FileWriter(aside, columns)
-        try:
-            for rows in parts:
-                if rows.batch.n:
-                    writer.write(rows)
-            facts = writer.close()
-        except BaseException:
-            writer.abandon()
-            raise
+        facts = FileWriter(aside, columns).write_all(parts)
         if facts is None:
             return None
         self._place.put(aside, name, facts)

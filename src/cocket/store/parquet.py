@@ -9,7 +9,7 @@ metadata says which devices and times each row group spans, so that a read touch
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -121,6 +121,17 @@ class FileWriter:
                 int(observed.max()),
             )
         )
+
+    def write_all(self, parts: Iterable[Rows]) -> Facts | None:
+        """All of ``parts``, and close; None without rows. If it raises, nothing of the file stays."""
+        try:
+            for rows in parts:
+                if rows.batch.n:
+                    self.write(rows)
+            return self.close()
+        except BaseException:
+            self.abandon()
+            raise
 
     def abandon(self) -> None:
         """Close and remove what was written so far."""

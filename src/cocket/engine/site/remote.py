@@ -23,7 +23,7 @@ from cocket.core.batch import Array
 from cocket.core.config import Settings
 from cocket.core.doors import Decoded, Receipt
 from cocket.core.errors import Busy, CocketError, Unavailable
-from cocket.core.slots import partition_of, slot_of, slots_of
+from cocket.core.slots import SLOTS, partition_of, slot_of, slots_of
 from cocket.engine.line import POLL_S, Box
 from cocket.engine.live import Live
 from cocket.engine.site.link import Link
@@ -112,7 +112,7 @@ class RemoteLines:
         parts: list[tuple[int, Decoded]] = []
         devices = batch.texts("device_id")
         if devices is not None and batch.n:
-            of: Array = slots_of(devices).astype(np.int64) * self._n // 1024
+            of: Array = slots_of(devices).astype(np.int64) * self._n // SLOTS
             for p in np.unique(of).tolist():
                 rows = np.flatnonzero(of == p)
                 parts += [

@@ -1,10 +1,11 @@
 # The front door: `make demo` shows the machine at work, `make test` proves it.
 PYTHON ?= python3
 BIN := .venv/bin
+FUZZ_S = 60
 # one more than there are cores, up to four: many tests wait for servers
 WORKERS = $(shell $(BIN)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
-.PHONY: demo test coverage lint bench soak nightly ui docs clean lock help audit sbom
+.PHONY: demo test coverage lint bench soak nightly fuzz ui docs clean lock help audit sbom
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -19,9 +20,10 @@ test: .venv/.dev ## all tests
 coverage: .venv/.dev ## all tests, and which lines they reach
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered -q
 
-lint: .venv/.dev ## style, types and layers, of the control room too
+lint: .venv/.dev ## style, types and layers, of the control room too, and the advisories of what it depends on
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 	$(BIN)/python hatch_build.py run check
+	$(BIN)/python supply/audit.py
 
 bench: .venv/.dev ## figures as ratios against baselines of the same run
 	$(BIN)/python -m bench.run
@@ -31,6 +33,10 @@ soak: .venv/.dev ## long runs that are no part of make test
 
 nightly: .venv/.dev ## a million random and mutated frames through every decoder
 	$(BIN)/python -m pytest -m soak -q tests/decoders
+
+fuzz: .venv/.dev ## every parser led by coverage, FUZZ_S seconds each (Linux on x86-64); what it finds worth keeping stays in .fuzz
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements-fuzz.lock
+	$(BIN)/python -m tests.fuzz.guided --seconds $(FUZZ_S)
 
 ui: .venv/.run ## build the control room into the package
 	$(BIN)/python hatch_build.py
@@ -47,6 +53,7 @@ sbom: .venv/.dev ## what Cocket is made of, as CycloneDX, into sbom/
 lock: ## renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra build --extra dev pyproject.toml -o requirements-dev.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes -q --extra build pyproject.toml -c requirements-dev.lock -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes -q --group pyproject.toml:fuzz -o requirements-fuzz.lock
 
 clean: ## remove what was made here
 	rm -rf .venv dist build src/cocket/web/static ui/node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""`make audit`: are there known holes in what Cocket depends on? Asks the advisory services of PyPI and of npm.
+"""`make audit`, and the end of `make lint`: are there known holes in what Cocket depends on? Asks the advisory services of PyPI and of npm.
 
 Exit 0: asked, nothing found; or a service cannot be reached, which is said plainly and is not called good. Exit 1: something is known.
 `--strict` makes an unreachable service exit 3, for those who audit on a schedule.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD, HOLES, UNREACHED = 0, 1, 3
+PATIENCE_S = 180
 
 
 def python() -> int:
@@ -28,7 +29,12 @@ def python() -> int:
         "-f",
         "json",
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+        )
+    except subprocess.TimeoutExpired:
+        return _unreached("PyPI", f"no answer within {PATIENCE_S} s")
     try:
         packages = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):

@@ -56,6 +56,12 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         command.add_argument("name", metavar="NAME")
         cli_stores.options(command)
         command.set_defaults(run=run)
+        if name == "reset":
+            command.add_argument(
+                "--keep-second-factor",
+                action="store_true",
+                help="it is asked for behind the link; only a holder who has lost it needs a new one",
+            )
 
 
 @contextmanager
@@ -133,5 +139,6 @@ def _enable(args: argparse.Namespace) -> int:
 
 def _reset(args: argparse.Namespace) -> int:
     with _accounts(args) as (accounts, settings):
-        _say(_page(settings, "welcome", accounts.reset(args.name, by=_BY)))
+        secret = accounts.reset(args.name, by=_BY, second_factor=not args.keep_second_factor)
+        _say(_page(settings, "welcome", secret))
     return 0

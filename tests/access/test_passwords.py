@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from cocket.access import passwords
 from cocket.access.passwords import Passwords
 from cocket.core.config import Access
 from cocket.core.errors import Refused
+
+CHEAP = Passwords(Access(argon2_memory_kib=8, argon2_passes=1))
 
 
 def test_the_default_is_what_owasp_asks_for() -> None:
@@ -25,9 +26,8 @@ def test_the_default_is_what_owasp_asks_for() -> None:
 
 def test_one_password_from_every_keyboard() -> None:
     """NFKC: an accent in one character or in two, a ligature, a wide letter."""
-    cheap = Passwords(Access(argon2_memory_kib=8, argon2_passes=1))
-    kept = cheap.hashed("caf\u00e9 \ufb01nal kettle")
-    assert cheap.verified("cafe\u0301 final kettle", kept)
+    kept = CHEAP.hashed("caf\u00e9 \ufb01nal kettle")
+    assert CHEAP.verified("cafe\u0301 final kettle", kept)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_one_password_from_every_keyboard() -> None:
 )
 def test_what_guessers_try_first_is_refused(given, rule) -> None:
     with pytest.raises(Refused) as refusal:
-        passwords.check(given, "amina.kipkemei")
+        CHEAP.check(given, "amina.kipkemei")
     assert refusal.value.faults[0].rule == rule
     assert given not in str(refusal.value), "it is not repeated in the answer"
 
@@ -67,4 +67,14 @@ def test_what_guessers_try_first_is_refused(given, rule) -> None:
     ],
 )
 def test_what_is_long_and_one_s_own_is_taken(given) -> None:
-    passwords.check(given, "amina")
+    CHEAP.check(given, "amina")
+
+
+def test_words_of_the_house_are_refused() -> None:
+    ours = Passwords(Access(argon2_memory_kib=8, argon2_passes=1, own_words=("Malaba", "e-Forodha")))
+    for given in ("Malaba-2026-11!", "eForodha Malaba1", "m4l4b4 customs 1"):
+        CHEAP.check(given)
+        with pytest.raises(Refused) as refusal:
+            ours.check(given)
+        assert refusal.value.faults[0].rule == "common", given
+    ours.check("malaba is where the lorries sleep")

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import paho.mqtt.client as paho
+import psutil
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.gateway.conftest import World, now_us, opened, seal_frame, until
@@ -88,12 +89,9 @@ def test_the_broker_is_started_again_when_it_dies(tmp_path: Path) -> None:
     with opened(tmp_path / "d", "mqtt:0") as w:
         w.register(SEAL)
         before = w.gateway.counts["mqtt-connected"]
-        pid = next(
-            p.name
-            for p in Path("/proc").iterdir()
-            if p.name.isdigit() and str(tmp_path) in (p / "cmdline").read_bytes().decode(errors="replace")
-        )
-        os.kill(int(pid), signal.SIGKILL)
+        running = psutil.process_iter(["cmdline"])  # passes over what ends meanwhile
+        pid = next(p.pid for p in running if str(tmp_path) in " ".join(p.info["cmdline"] or ()))
+        os.kill(pid, signal.SIGKILL)
         until(lambda: w.gateway.counts["mqtt-connected"] > before, 30)
         client = publisher(port_of(w))
         publish(client, f"cocket/jt701/{SEAL}", seal_frame(SEAL, 1))

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from tests import tls_versions
 from tests.gateway.conftest import World, now_us, opened, seal_frame, until
 
 SEAL = "8000000001"
@@ -89,6 +90,8 @@ def test_a_device_that_shows_its_certificate(tmp_path: Path) -> None:
     der = ssl.PEM_cert_to_DER_cert((tmp_path / "device.pem").read_text())
     with opened(tmp_path / "d", "tls:0=jt701", **settings) as w:
         w.register(SEAL, certificate_sha256=sha256(der).hexdigest())
+        with w.connect(kind="tls") as plain:
+            tls_versions.check(plain.getpeername())
         for shows in (False, True):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False

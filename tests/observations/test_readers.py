@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import signal
+import struct
 
 import numpy as np
 import pyarrow as pa
@@ -307,3 +309,28 @@ def test_a_compressed_bomb_is_refused() -> None:
     assert arrow.read_arrow(body, max_rows=4000, max_bytes=8_000_000).rejects[0].rule == "length"
     with pytest.raises(TooLarge, match="grow"):
         arrow.read_arrow(body, max_rows=4000, max_bytes=1_000_000)
+
+
+def test_arrow_lengths_below_zero_are_refused() -> None:
+    """A message's body of -304 bytes sent the count of compressed buffers round for ever; -57 rows were no error of ours."""
+
+    def enough(*_: object) -> None:
+        raise AssertionError("the reader goes round and round")
+
+    body = stream({"device_id": ["a", "b"], "observed_us": [1, 2], "lat_deg": [1.0, None]})
+    refused = 0
+    before = signal.signal(signal.SIGALRM, enough)
+    signal.alarm(300)
+    try:
+        for at in range(0, len(body) - 8, 4):
+            for value in (-1, -57, -(1 << 62), *range(-len(body) // 8 * 8, 0, 8)):
+                changed = bytearray(body)
+                struct.pack_into("<q", changed, at, value)
+                try:
+                    assert read_arrow(bytes(changed)).batch.n <= 2
+                except (Malformed, TooLarge):
+                    refused += 1
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert refused > 1000

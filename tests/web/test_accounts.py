@@ -155,6 +155,19 @@ def test_a_reset_takes_everything_and_leaves_a_link(here: Office) -> None:
     here.door.is_problem(here.browser().http.post("/account-link", json=body), 401)
 
 
+def test_a_reset_may_leave_the_second_factor(here: Office) -> None:
+    amina = here.person("analyst")
+    amina.with_second_factor()
+    reset = {"second_factor": False}
+    answer = here.founded().http.post(f"/accounts/{amina.name}/reset", json=reset).json()
+    body = {"token": answer["link"].partition("#")[2], "password": "seven lamps along the quay"}
+    found = amina.http.post("/account-link", json=body).json()
+    assert (found["signed_in"], found["needs"]) == (False, "code")
+    here.door.is_problem(amina.http.get("/me"), 401)
+    assert amina.http.post("/sign-in/totp", json={"code": amina.code()}).json()["signed_in"]
+    assert amina.http.get("/me").json()["has_totp"] is True
+
+
 def test_changes_of_accounts_are_in_the_book_without_secrets(here: Office) -> None:
     amina = here.person("analyst")
     boss = here.founded()

@@ -1,7 +1,9 @@
 """HTTPS at the HTTP door, over real TLS: certificates of partner authorities, and the cookie that only HTTPS has."""
 
 import base64
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
@@ -13,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests import tls_versions
 from tests.web.conftest import serving
 from tests.web.people import CHEAP, PASSWORD, Hands, office
 
@@ -116,6 +119,28 @@ def _shows(door, card=None) -> httpx.Client:
 
 def _chain(door) -> str:
     return door.service.settings.http.tls_certificate
+
+
+def test_no_version_of_tls_that_is_over(tls) -> None:
+    url = httpx.URL(tls.url)
+    tls_versions.check((url.host, url.port))
+
+
+def test_the_client_that_asks_for_it_speaks_old_versions(cards) -> None:
+    """Else the test before could not fail."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*cards["nobody"][:2])
+    tls_versions.limited(server, *tls_versions.OLD)
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def answer() -> None:
+            for _ in tls_versions.OLD:
+                server.wrap_socket(door.accept()[0], server_side=True).close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert all(tls_versions.spoken(door.getsockname(), version) for version in tls_versions.OLD)
+        thread.join()
 
 
 @pytest.mark.parametrize(("card", "authority"), [("dns", "NL"), ("common", "PORT"), ("print", "KE")])

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from cocket.access import passwords, secrets
+from cocket.access import secrets
 from cocket.access.passwords import Passwords
 from cocket.core.clock import US, Clock
 from cocket.core.errors import Conflict, Fault, NotFound, NotSignedIn, Refused
@@ -88,8 +88,10 @@ class Accounts:
                 self._store.end_sessions(connection, name)
             return after
 
-    def reset(self, name: str, *, by: str) -> str:
-        """Take password and second factor away, end all sessions, and give the secret of a link to choose a new one."""
+    def reset(self, name: str, *, by: str, second_factor: bool = True) -> str:
+        """Take the password and, unless it is said otherwise, the second factor away, end all sessions, and give the secret
+        of a link to choose a new password. A second factor that stays is asked for behind the link.
+        """
         now = self._clock.now_us()
         with self._store.writing() as connection:
             row = self._one(connection, name)
@@ -97,10 +99,9 @@ class Accounts:
                 raise Conflict(
                     f"{name!r} signs in with the provider {row['issuer']}; its password is kept there"
                 )
-            self._store.set_account(
-                connection, name, password=None, totp=None, totp_pending=None, totp_step=0
-            )
-            self._store.set_recovery(connection, name, ())
+            self._store.set_account(connection, name, password=None)
+            if second_factor:
+                self._drop_second_factor(connection, name)
             self._store.end_sessions(connection, name)
             return self._link(connection, "account", name, by, now)
 
@@ -127,7 +128,7 @@ class Accounts:
         if self._store.link(connection, secrets.digest(secret), "owner", now) is None:
             raise NotSignedIn(_BAD_LINK)
         _check_name(name)
-        passwords.check(password, name)
+        self._passwords.check(password, name)
         self._use(connection, secret, now)
         before = self._store.account(connection, name)
         if before is None:
@@ -141,24 +142,26 @@ class Accounts:
                 connection, before, {"roles": roles, "disabled": False}, by=name, at_us=now
             )
         self._set_password(connection, name, password, now)
+        self._drop_second_factor(connection, name)
         return row
 
     def take_account_link(self, connection: sa.Connection, secret: str, password: str) -> Row:
-        """The account of the link, with this password."""
+        """The account of the link, with this password; its second factor, if there is one, stays."""
         now = self._clock.now_us()
         row = self._of_link(connection, secret)
-        passwords.check(password, row["id"], row["full_name"])
+        self._passwords.check(password, row["id"], row["full_name"])
         self._use(connection, secret, now)
         self._set_password(connection, row["id"], password, now)
         return row
 
     def _set_password(self, connection: sa.Connection, name: str, password: str, now: int) -> None:
         hashed = self._passwords.hashed(password)
-        self._store.set_account(
-            connection, name, password=hashed, password_us=now, totp=None, totp_pending=None, totp_step=0
-        )
-        self._store.set_recovery(connection, name, ())
+        self._store.set_account(connection, name, password=hashed, password_us=now)
         self._store.end_sessions(connection, name)
+
+    def _drop_second_factor(self, connection: sa.Connection, name: str) -> None:
+        self._store.set_account(connection, name, totp=None, totp_pending=None, totp_step=0)
+        self._store.set_recovery(connection, name, ())
 
     def _link(self, connection: sa.Connection, kind: str, account: str | None, by: str, now: int) -> str:
         secret = secrets.new_secret()

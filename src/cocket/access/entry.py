@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from cocket.access import passwords, secrets, totp
+from cocket.access import secrets, totp
 from cocket.access.accounts import Accounts
 from cocket.access.lockout import LockOut
 from cocket.access.passwords import Passwords
@@ -122,9 +122,11 @@ class Entry:
     def _by_link(self, take: Callable[[sa.Connection], Row], whence: Whence) -> Entered:
         attempt = self._lock_out.begin("link", whence.address, whence.address)
         with self._store.writing() as connection:
-            row = take(connection)
+            name = take(connection)["id"]
             self._lock_out.good(connection, attempt)
-            return Entered(self._sessions.open(connection, row["id"], whence), "open", row["id"])
+            row = self._store.account(connection, name)
+            stage: Stage = "open" if row is None or row["totp"] is None else "code"
+            return Entered(self._sessions.open(connection, name, whence, stage=stage), stage, name)
 
     # one's own account
 
@@ -132,7 +134,7 @@ class Entry:
         """All other sessions end, and this one gets a new secret."""
         row = self._own(session)
         self._known(row["id"], old, whence)
-        passwords.check(new, row["id"], row["full_name"], field="/new")
+        self._passwords.check(new, row["id"], row["full_name"], field="/new")
         if new == old:
             detail = "the new password is the old one"
             raise Refused(detail, [Fault("/new", "unchanged", detail)])

@@ -36,8 +36,16 @@ class Passwords:
 
     def __init__(self, settings: Access) -> None:
         self._hasher = PasswordHasher(settings.argon2_passes, settings.argon2_memory_kib, 1)
+        self._words = frozenset(_bare(word.casefold()) for word in settings.own_words)
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._nobody = self._hasher.hash("nobody has this password")
+
+    def check(self, password: str, *names: str, field: str = "/password") -> None:
+        """Raises ``Refused`` if guessers would try it early; ``names`` are those of the account."""
+        fault = _fault(_plain(password), names, self._words)
+        if fault is not None:
+            rule, detail = fault
+            raise Refused(detail, [Fault(field, rule, detail)])
 
     def hashed(self, password: str) -> str:
         """In PHC form."""
@@ -73,15 +81,7 @@ class _Turn:
         self._turns.release()
 
 
-def check(password: str, *names: str, field: str = "/password") -> None:
-    """Raises ``Refused`` if guessers would try it early; ``names`` are those of the account."""
-    fault = _fault(_plain(password), names)
-    if fault is not None:
-        rule, detail = fault
-        raise Refused(detail, [Fault(field, rule, detail)])
-
-
-def _fault(password: str, names: tuple[str, ...]) -> tuple[str, str] | None:
+def _fault(password: str, names: tuple[str, ...], own: frozenset[str]) -> tuple[str, str] | None:
     if len(password) < LEAST:
         return (
             "too-short",
@@ -92,8 +92,8 @@ def _fault(password: str, names: tuple[str, ...]) -> tuple[str, str] | None:
     folded = password.casefold()
     bare = _bare(folded)
     for name in names:
-        own = name.casefold().partition("@")[0]
-        if len(own) > 2 and own in folded and len(folded) - len(own) < LEAST - 4:
+        called = name.casefold().partition("@")[0]
+        if len(called) > 2 and called in folded and len(folded) - len(called) < LEAST - 4:
             return (
                 "own-name",
                 "a password that is the account's own name with a little more is guessed at once",
@@ -105,7 +105,7 @@ def _fault(password: str, names: tuple[str, ...]) -> tuple[str, str] | None:
             "key-run",
             "a password that follows the alphabet or the keys is guessed at once; take other words",
         )
-    if bare in _common() or _of_common(bare):
+    if _is_common(bare, _common() | own):
         return "common", "this is among the passwords that guessers try first; take other words"
     return None
 
@@ -131,10 +131,9 @@ def _is_run(text: str) -> bool:
     return sum(steps) >= 0.6 * len(steps)
 
 
-def _of_common(bare: str) -> bool:
-    """Whether it is two common words in a row."""
-    words = _common()
-    return any(bare[:i] in words and bare[i:] in words for i in range(3, len(bare) - 2))
+def _is_common(bare: str, words: frozenset[str]) -> bool:
+    """Whether it is a common word, or two in a row."""
+    return bare in words or any(bare[:i] in words and bare[i:] in words for i in range(3, len(bare) - 2))
 
 
 @cache

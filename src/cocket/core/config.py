@@ -528,6 +528,13 @@ class Access(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         Positive, Meta(description="sessions of one account at once; the oldest gives way")
     ] = 10
     token_days: Annotated[Positive, Meta(description="longest life of an API token, days")] = 365
+    own_words: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="words that guessers know of this administration (its name, its places and systems); a password that is "
+            "one or two of them or of the common ones, with digits and signs around, is refused"
+        ),
+    ] = ()
     free_attempts: Annotated[
         Positive, Meta(description="failed sign-ins in a row before the next must wait")
     ] = 5

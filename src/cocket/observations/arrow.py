@@ -37,6 +37,8 @@ def read_arrow(body: bytes, *, max_rows: int, source: str = "http", max_bytes: i
             _check_names(stream.schema)
             batches, n = [], 0
             for batch in stream:
+                if batch.num_rows < 0:  # the library hands on what the message says
+                    raise ValueError(f"a record batch of {batch.num_rows} rows")
                 n += batch.num_rows
                 if n > max_rows:
                     raise TooLarge(
@@ -266,6 +268,8 @@ def _bounded(body: bytes, max_bytes: int) -> None:
             meta = body[at : at + size]
             at += size
             length, buffers = _message(meta)
+            if length < 0:
+                break
             for offset, stored in buffers:
                 if stored >= 8:
                     (grown,) = struct.unpack_from("<q", body, at + offset)

@@ -256,8 +256,15 @@ class AccountChange(_Asked):
     disabled: Annotated[bool | None, Field(description="true: may not sign in; all sessions end")] = None
 
 
-class Nothing(_Asked):
-    """Nothing is to be said."""
+class Reset(_Asked):
+    """What is taken away."""
+
+    second_factor: Annotated[
+        bool,
+        Field(
+            description="the second factor, too: its holder has lost it. Else it is asked for behind the link"
+        ),
+    ] = True
 
 
 class AccountAnswer(_Answer):
@@ -302,5 +309,5 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     NewToken,
     NewAccount,
     AccountChange,
-    Nothing,
+    Reset,
 )

@@ -123,5 +123,5 @@ export const access = {
   makeAccount: (wanted: NewAccount) => post<Account & { link: string }>('/accounts', wanted),
   changeAccount: (name: string, change: Partial<NewAccount> & { disabled?: boolean }) =>
     request<Account>(`/accounts/${part(name)}`, { method: 'PATCH', body: change }),
-  resetAccount: (name: string) => post<Account & { link: string }>(`/accounts/${part(name)}/reset`, {}),
+  resetAccount: (name: string, secondFactor: boolean) => post<Account & { link: string }>(`/accounts/${part(name)}/reset`, { second_factor: secondFactor }),
 };

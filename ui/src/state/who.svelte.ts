@@ -25,9 +25,12 @@ class Who {
   }
 
   async signOut(everywhere = false): Promise<void> {
-    await access.signOut(everywhere);
-    // All that was read is forgotten with the page.
-    location.assign('/sign-in');
+    try {
+      await access.signOut(everywhere);
+    } finally {
+      // All that was read is forgotten with the page, also where the server does not answer.
+      location.assign('/sign-in');
+    }
   }
 
   /** A request was answered 401: the session is over, or it was not known yet that people sign in here. */

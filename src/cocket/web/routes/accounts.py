@@ -86,17 +86,17 @@ def change(desk: Desk, who: Owner, name: NamePath, body: JsonBody) -> Response:
 
 @router.post(
     "/{name}/reset",
-    summary="Reset an account's password and second factor",
+    summary="Reset an account's password, and its second factor",
     response_model=models_access.NewAccountAnswer,
     responses=_WRITE,
     dependencies=[SHUT],
-    openapi_extra=json_content("Nothing", example={}),
+    openapi_extra=json_content("Reset", example={"second_factor": False}),
 )
 def reset(desk: Desk, who: Owner, name: NamePath, body: JsonBody) -> Response:
-    """Both are taken away and all sessions end; the link in the answer is the way back in."""
-    validated(models_access.Nothing, parsed(body))
+    """They are taken away and all sessions end; the link in the answer is the way back in."""
+    given = validated(models_access.Reset, parsed(body))
     with desk.changing():
-        secret = desk.accounts.reset(name, by=who.id)
+        secret = desk.accounts.reset(name, by=who.id, second_factor=given.second_factor)
     return answers.Json({**_shown(desk.accounts.one(name)), "link": _link(desk, secret)})
 
 

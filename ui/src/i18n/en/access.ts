@@ -88,6 +88,7 @@ export const access = {
   'accounts.factor': 'second factor',
   'accounts.save': 'Save',
   'accounts.reset': 'Reset the password',
+  'accounts.resetBoth': 'Reset both factors',
   'accounts.link': 'Link for {name}, shown this once. Hand it over in person or by a safe way; it is good once, for a week.',
   'role.operator': 'Operator',
   'role.supervisor': 'Supervisor',

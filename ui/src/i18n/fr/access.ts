@@ -90,6 +90,7 @@ export const access: Record<keyof typeof wanted, string> = {
   'accounts.factor': 'second facteur',
   'accounts.save': 'Enregistrer',
   'accounts.reset': 'Réinitialiser le mot de passe',
+  'accounts.resetBoth': 'Réinitialiser les deux facteurs',
   'accounts.link': 'Lien pour {name}, montré cette seule fois. Remettez-le en main propre ou par une voie sûre\u00a0; il sert une fois, une semaine durant.',
   'role.operator': 'Opérateur',
   'role.supervisor': 'Superviseur',

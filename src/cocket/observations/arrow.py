@@ -38,7 +38,9 @@ def read_arrow(body: bytes, *, max_rows: int, source: str = "http", max_bytes: i
             batches, n = [], 0
             for batch in stream:
                 if batch.num_rows < 0:  # the library hands on what the message says
-                    raise ValueError(f"a record batch of {batch.num_rows} rows")
+                    raise Malformed(
+                        f"the body is no Arrow IPC stream: it holds a record batch of {batch.num_rows} rows"
+                    )
                 n += batch.num_rows
                 if n > max_rows:
                     raise TooLarge(

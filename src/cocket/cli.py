@@ -24,6 +24,7 @@ from cocket import (
     cli_site,
     cli_status,
 )
+from cocket.core import allocator
 from cocket.core.errors import BadSetting, CocketError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ DEFAULT_URL = "http://127.0.0.1:8460"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and give its exit code."""
     args = _parser().parse_args(argv)
+    allocator.bound()
     try:
         code: int = args.run(args)
     except BadSetting as error:

@@ -82,18 +82,19 @@ def flood(server: Server, world: World, minutes: range, form: str, late_share: f
     server.wait_detected()
     lanes = lanes_of(world, range(warm.stop, minutes.stop), form, late_share)
     rows = world.movements * (len(minutes) - 1)
+    server.wait_booked()
     before, cpu = server.stats(), server.cpu_s()
     began = perf_counter()
     sent = send(server, lanes, form)
     acknowledged = perf_counter() - began
     server.wait_detected()
     took = perf_counter() - began
+    spent = server.cpu_s() - cpu
+    server.wait_booked()
     after = server.stats()
     assert sent.accepted == rows, sent
     assert after["observations"] - before["observations"] == rows
-    return Flood(
-        rows / took, rows / acknowledged, server.cpu_s() - cpu, sent, after["alerts"] - before["alerts"]
-    )
+    return Flood(rows / took, rows / acknowledged, spent, sent, after["alerts"] - before["alerts"])
 
 
 def decode_rate(lanes: list[list[bytes]]) -> float:

@@ -56,6 +56,13 @@ class _Site(Server):
         }
         return {part: sum(_cpu_s(pid) for pid in some if pid is not None) for part, some in pids.items()}
 
+    def wait_booked(self) -> None:
+        """The sums of a site follow within a second or two."""
+        last = -1
+        while (now := self.stats()["observations"]) != last:
+            last = now
+            sleep(2.5)
+
     def cpu_s(self) -> float:
         return sum(self.parts().values())
 
@@ -86,6 +93,7 @@ def _site(world: World, workers: int) -> Iterator[_Site]:
             site = _Site(running)
             while site.stats()["lag_observations"] or site.stats()["movements"] < world.movements:
                 sleep(0.5)
+            sleep(10)  # every worker has followed what was declared
             yield site
     finally:
         shutil.rmtree(folder, ignore_errors=True)

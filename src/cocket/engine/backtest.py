@@ -20,6 +20,7 @@ from cocket.core.config import Settings
 from cocket.core.rules import Rules
 from cocket.core.rules import load as load_rules
 from cocket.engine.checkpoint import Checkpoint
+from cocket.engine.declared import Declarations
 from cocket.engine.world import World
 from cocket.journeys.detection import Detection
 from cocket.pipeline import DETECTORS
@@ -50,7 +51,7 @@ class Row:
 def compare(folder: DataFolder, rules: Rules, since_us: int | None = None) -> list[Row]:
     """The rows for every code that either side raises. ``since_us``: only journeys under way then or later."""
     world = World(DETECTORS)
-    world.load(folder.reference)
+    world.load(*Declarations(folder.reference, DETECTORS).now())
     tick_us = Checkpoint(folder, Settings().detect).load().tick_us
     now = Detection(DETECTORS, world.rules, world.table)
     found_now: dict[str, str] = {}

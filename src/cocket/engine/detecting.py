@@ -25,6 +25,7 @@ from cocket.engine import isolating
 from cocket.engine.aside import Aside
 from cocket.engine.checkpoint import Checkpoint, Restored
 from cocket.engine.conduct import CONDUCT, Conduct
+from cocket.engine.declared import Declarations
 from cocket.engine.devices import Devices
 from cocket.engine.hub import Hub
 from cocket.engine.ingest import Committed
@@ -64,8 +65,10 @@ class Detecting:
         hub: Hub,
         detectors: Sequence[Detector],
         mine: Callable[[str], bool] | None = None,
+        declarations: Declarations | None = None,
     ) -> None:
         self._folder = folder
+        self._declarations = declarations or Declarations(folder.reference, detectors)
         self._clock = clock
         self._hub = hub
         self._detectors = detectors
@@ -157,7 +160,7 @@ class Detecting:
         folder = self._folder
         world = self._world = World(self._detectors, self._mine)
         self.devices.load(restored.devices, world.device_of)
-        world.load(folder.reference, restored.journeys)
+        world.load(*self._declarations.now(), restored.journeys)
         self._detection = Detection(self._detectors, world.rules, world.table)
         self.offset = restored.offset
         self._tick_us = restored.tick_us

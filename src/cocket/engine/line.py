@@ -17,6 +17,7 @@ from cocket.core.doors import Decoded, Receipt
 from cocket.core.errors import Busy
 from cocket.core.tracing import OFF, Tracing
 from cocket.engine.compactor import Compactor
+from cocket.engine.declared import Declarations
 from cocket.engine.figures import Figures
 from cocket.engine.hub import Hub
 from cocket.engine.ingest import Ingest
@@ -118,12 +119,15 @@ class Line:
         *,
         figures: Figures | None = None,
         tracing: Tracing = OFF,
+        declarations: Declarations | None = None,
     ) -> None:
         self._folder = folder
         self._clock = clock
         self._settings = settings
         figures = figures or Figures()
-        self.detecting = Watched(folder, clock, settings.detect, hub, DETECTORS, mine, figures, tracing)
+        self.detecting = Watched(
+            folder, clock, settings.detect, hub, DETECTORS, mine, figures, tracing, declarations
+        )
         self._runner = Runner(self.detecting, folder.log, settings.detect, self._emit_tick)
         self._ingest = Ingest(
             folder.log, folder.seen, clock, settings.ingest, self._runner.committed, figures, tracing

@@ -16,6 +16,7 @@ from cocket.core.clock import Clock
 from cocket.core.config import Detect
 from cocket.core.detector import Detector
 from cocket.core.tracing import Mark, Tracing, trace_id
+from cocket.engine.declared import Declarations
 from cocket.engine.detecting import Detecting
 from cocket.engine.figures import Figures
 from cocket.engine.hub import Hub
@@ -37,6 +38,7 @@ class Watched(Detecting):
         mine: Callable[[str], bool] | None,
         figures: Figures,
         tracing: Tracing,
+        declarations: Declarations | None = None,
     ) -> None:
         self._figures = figures
         self._tracing = tracing
@@ -44,7 +46,7 @@ class Watched(Detecting):
         self._now_us = clock.now_us
         self._mark: Mark | None = None
         self._told: list[AlertEvent] | None = None
-        super().__init__(folder, clock, settings, hub, detectors, mine)
+        super().__init__(folder, clock, settings, hub, detectors, mine, declarations)
 
     def step(self, entries: Sequence[Committed]) -> None:
         """One step, timed from its first entry to its alerts on the disk."""

@@ -7,22 +7,22 @@ follows from what is declared now, whenever it was declared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from cocket.core.batch import Array, Batch
 from cocket.core.clock import US, parse_rfc3339
 from cocket.core.detector import Detector
-from cocket.core.geometry import corridor_geometry, zone_geometry
 from cocket.core.journeys import NEVER, Journey, JourneyTable
 from cocket.core.rules import Rules
+from cocket.engine.declared import Declared, binding_of
 from cocket.engine.ingest import on_journeys
-from cocket.journeys.corridors import CorridorDef, CorridorIndex
+from cocket.journeys.corridors import CorridorIndex
 from cocket.journeys.join import Join
-from cocket.journeys.zones import ZoneDef, ZoneIndex
-from cocket.store.reference import Change, Reference
+from cocket.journeys.zones import ZoneIndex
+from cocket.store.bindings import Binding
+from cocket.store.reference import Change
 
 RULES_ID = "rules"
 """The id under which the one rules document is stored."""
@@ -37,17 +37,9 @@ class World:
 
     def __init__(self, detectors: Sequence[Detector], mine: Callable[[str], bool] | None = None) -> None:
         self.table = JourneyTable()
-        self.zones = ZoneIndex.build([])
-        self.corridors = CorridorIndex.build([])
-        self.rules = Rules.defaults(detectors)
         self.device_of: dict[str, int] = {}
-        self.version = 0
-        self._detectors = detectors
+        self._declared = Declared(detectors)
         self._mine = mine
-        self._devices: dict[str, Mapping[str, Any]] = {}
-        self._movements: dict[str, Mapping[str, Any]] = {}
-        self._speed_limits: dict[str, float | None] = {}
-        self._zone_defs: dict[str, ZoneDef] = {}
         self._by_binding: dict[int, int] = {}
         self._by_mrn: dict[str, list[int]] = {}
         self._by_device: dict[str, list[int]] = {}
@@ -55,6 +47,26 @@ class World:
         self._join: Join | None = None
 
     # what is asked
+
+    @property
+    def version(self) -> int:
+        """Of what is declared."""
+        return self._declared.version
+
+    @property
+    def zones(self) -> ZoneIndex:
+        """All zones."""
+        return self._declared.zones
+
+    @property
+    def corridors(self) -> CorridorIndex:
+        """All corridors."""
+        return self._declared.corridors
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force; another object when they were changed."""
+        return self._declared.rules
 
     def number(self, device_id: str) -> int:
         """The device's dense number; a device not heard of before gets the next."""
@@ -93,91 +105,36 @@ class World:
 
     # what is stored
 
-    def load(self, reference: Reference, journeys: int | None = None) -> None:
-        """Everything that is stored now; of the bindings only the first ``journeys``, if that is given.
-
-        The rest is then taken in by ``apply``, so that the first ones keep the numbers they had.
+    def load(self, declared: Declared, bindings: Iterable[Binding], journeys: int | None = None) -> None:
+        """Begin from what is declared (it is the world's own from now on) and the bindings by id, of which only the first ``journeys``
+        are taken, if that is given. The rest is then taken in by ``apply``, so that the first ones keep the numbers they had.
         """
-        self.version = reference.version()
-        self._devices = {s.id: s.doc for s in reference.all("device")}
-        self._movements = {s.id: s.doc for s in reference.all("movement")}
-        self._put_zones((s.id, s.doc) for s in reference.all("zone"))
-        self._put_corridors([(s.id, s.doc) for s in reference.all("corridor")], [])
-        for stored in reference.all("rules"):
-            self.rules = Rules.from_doc(stored.doc, self._detectors)
+        self._declared = declared
         mine = self._mine
-        bindings = [b for b in reference.bindings() if mine is None or mine(b.device_id)]
-        self._add(bindings[:journeys])
+        own = [b for b in bindings if mine is None or mine(b.device_id)]
+        self._add(own[:journeys])
 
     def apply(self, changes: Sequence[Change]) -> dict[int, str]:
         """Take in stored changes; gives the journeys concerned, each with the reason in words."""
-        concerned: dict[int, str] = {}
-        zones = [c for c in changes if c.kind == "zone"]
-        if zones:
-            self._put_zones((c.id, c.after) for c in zones)
-            concerned |= dict.fromkeys(range(self.table.n), f"zone {zones[-1].id} was changed")
-        corridors = [c for c in changes if c.kind == "corridor"]
-        if corridors:
-            concerned |= self._change_corridors(corridors)
+        self._declared.apply(changes)
+        corridors = {c.id for c in changes if c.kind == "corridor"}
+        facts = {
+            j: f"corridor {name} was changed"
+            for j, name in enumerate(self.table.corridor_id)
+            if name in corridors
+        }
         for change in changes:
-            if change.kind == "rules":
-                doc = {} if change.after is None else change.after
-                self.rules = Rules.from_doc(doc, self._detectors)
-                concerned |= dict.fromkeys(range(self.table.n), "the rules were changed")
-            elif change.kind == "movement":
-                concerned |= self._change_facts(self._movements, change, self._by_mrn)
-            elif change.kind == "device":
-                concerned |= self._change_facts(self._devices, change, self._by_device)
-        concerned |= self._change_bindings([c for c in changes if c.kind == "binding"])
-        if changes:
-            self.version = max(self.version, *(c.version for c in changes))
-        return concerned
+            if change.kind in {"movement", "device"}:
+                index = self._by_mrn if change.kind == "movement" else self._by_device
+                facts |= dict.fromkeys(index.get(change.id, ()), f"{change.kind} {change.id} was changed")
+        for j in facts:
+            self._renew(j)
+        everywhere = [f"zone {c.id} was changed" for c in changes if c.kind == "zone"]
+        everywhere += ["the rules were changed" for c in changes if c.kind == "rules"]
+        concerned = dict.fromkeys(range(self.table.n), everywhere[-1]) if everywhere else {}
+        return concerned | facts | self._change_bindings([c for c in changes if c.kind == "binding"])
 
     # how
-
-    def _put_zones(self, docs: Iterable[tuple[str, Mapping[str, Any] | None]]) -> None:
-        for zone_id, doc in docs:
-            if doc is None:
-                self._zone_defs.pop(zone_id, None)
-                continue
-            properties = doc["properties"]
-            self._zone_defs[zone_id] = ZoneDef(
-                zone_id, properties["kind"], bool(properties.get("hot")), zone_geometry(doc["geometry"])
-            )
-        self.zones = ZoneIndex.build([self._zone_defs[k] for k in sorted(self._zone_defs)])
-
-    def _put_corridors(self, put: Sequence[tuple[str, Mapping[str, Any]]], drop: Sequence[str]) -> None:
-        defs = [
-            CorridorDef(name, corridor_geometry(doc["geometry"]), doc["properties"]["half_width_m"])
-            for name, doc in put
-        ]
-        self.corridors = self.corridors.changed(defs, drop)
-        self._speed_limits |= {name: doc["properties"].get("speed_limit_mps") for name, doc in put}
-
-    def _change_corridors(self, changes: Sequence[Change]) -> dict[int, str]:
-        last = {c.id: c.after for c in changes}
-        self._put_corridors(
-            [(name, doc) for name, doc in last.items() if doc is not None],
-            [name for name, doc in last.items() if doc is None],
-        )
-        concerned = {
-            j: f"corridor {name} was changed" for j, name in enumerate(self.table.corridor_id) if name in last
-        }
-        for j in concerned:
-            self._renew(j)
-        return concerned
-
-    def _change_facts(
-        self, facts: dict[str, Mapping[str, Any]], change: Change, index: Mapping[str, Sequence[int]]
-    ) -> dict[int, str]:
-        if change.after is None:
-            facts.pop(change.id, None)
-        else:
-            facts[change.id] = change.after
-        journeys = index.get(change.id, ())
-        for j in journeys:
-            self._renew(j)
-        return dict.fromkeys(journeys, f"{change.kind} {change.id} was changed")
 
     def _change_bindings(self, changes: Sequence[Change]) -> dict[int, str]:
         mine = self._mine
@@ -192,15 +149,17 @@ class World:
             self.table.to_us[j] = NEVER if end is None else end
             concerned[j] = "its binding was changed"
         new = {
-            int(c.id): c.after for c in changes if int(c.id) not in self._by_binding and c.after is not None
+            int(c.id): binding_of(c)
+            for c in changes
+            if int(c.id) not in self._by_binding and c.after is not None
         }
         first = self.table.n
-        self._add(_Row(number, **doc) for number, doc in sorted(new.items()))
+        self._add(new[number] for number in sorted(new))
         concerned |= dict.fromkeys(range(first, self.table.n), "it was bound after it had been observed")
         self._join = None if concerned else self._join
         return concerned
 
-    def _add(self, rows: Iterable[Any]) -> None:
+    def _add(self, rows: Iterable[Binding]) -> None:
         bindings = list(rows)
         self.table.extend([self._journey(b) for b in bindings])
         for j, binding in enumerate(bindings, self.table.n - len(bindings)):
@@ -226,15 +185,15 @@ class World:
             ),
         )
 
-    def _journey(self, binding: Any) -> Journey:
+    def _journey(self, binding: Binding) -> Journey:
         return self._facts(
             Journey(binding.device_id, binding.equipment_id, binding.mrn, binding.from_us, binding.to_us)
         )
 
     def _facts(self, journey: Journey) -> Journey:
         """What the customs file says of it, taken from its movement, corridor and device."""
-        movement = self._movements.get(journey.mrn, {})
-        device = self._devices.get(journey.device_id, {})
+        movement = self._declared.movements.get(journey.mrn, {})
+        device = self._declared.devices.get(journey.device_id, {})
         corridor = movement.get("corridor")
         period = movement.get("report_interval_s") or device.get("report_interval_s")
         lists = [
@@ -246,35 +205,13 @@ class World:
         journey.arrived_us = _moment(movement.get("arrived_at"))
         journey.corridor = self.corridors.number.get(corridor, -1) if corridor else -1
         journey.corridor_id = corridor
-        journey.speed_limit_mps = self._speed_limits.get(corridor) if corridor else None
+        journey.speed_limit_mps = self._declared.speed_limits.get(corridor) if corridor else None
         journey.temp_min_c = movement.get("temp_min_c")
         journey.temp_max_c = movement.get("temp_max_c")
         journey.goods = movement.get("goods")
         journey.device_class = device.get("class")
         journey.cards = frozenset(card for cards in lists for card in cards) if lists else None
         return journey
-
-
-class _Row:
-    """A binding as a change tells it, with the names of a stored row."""
-
-    def __init__(
-        self,
-        number: int,
-        *,
-        device_id: str,
-        equipment_id: str,
-        mrn: str,
-        from_us: int,
-        to_us: int | None,
-        **_other: Any,
-    ) -> None:
-        self.id = number
-        self.device_id = device_id
-        self.equipment_id = equipment_id
-        self.mrn = mrn
-        self.from_us = from_us
-        self.to_us = to_us
 
 
 def _moment(text: str | None) -> int | None:

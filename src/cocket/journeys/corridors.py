@@ -176,7 +176,7 @@ class CorridorIndex:
     """All corridors, ready to be asked.
 
     An index never changes under a thread that asks it: ``changed`` gives a new one, which shares the points
-    with the old. Only one thread at a time may call ``changed``.
+    with the old. Only one thread at a time may call ``changed`` on indices that were made from each other; ``apart`` parts them.
     """
 
     def __init__(self) -> None:
@@ -198,6 +198,20 @@ class CorridorIndex:
     def nbytes(self) -> int:
         """Memory of the index in bytes, room to grow included."""
         return int(self._points.nbytes + self._boxes.nbytes + self._first.nbytes + self._half_width.nbytes)
+
+    def apart(self) -> CorridorIndex:
+        """The same index for another thread to call ``changed`` on: it lays out points of its own then."""
+        new = CorridorIndex()
+        new.number = dict(self.number)
+        new._points, new._boxes, new._first, new._half_width = (
+            self._points,
+            self._boxes,
+            self._first,
+            self._half_width,
+        )
+        new._end = list(self._end)
+        new._filled = [-1, -1]
+        return new
 
     def changed(self, put: Sequence[CorridorDef] = (), drop: Iterable[str] = ()) -> CorridorIndex:
         """A new index without ``drop`` and with ``put`` added, or in place of those of the same name.

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 import numpy as np
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
@@ -33,6 +34,9 @@ from cocket.engine.site.wire import MOST_ROWS, Failed, Names, answered, heard, p
 _ASK_S: Final = 2.0
 _ANSWER_S: Final = 10.0
 """How long an owner may take to make a part durable before it is asked again."""
+
+_LOOK_S: Final = 0.5
+"""How often it is asked whether it is there, while a part waits for it."""
 
 _PAUSE_S: Final = 0.1
 _FRESH_S: Final = 0.05
@@ -144,7 +148,7 @@ class RemoteLines:
         why = "nobody owns it at the moment"
         while time.monotonic() < end and not self._closed:
             try:
-                message = await self._link.client.request(subject, body, timeout=_ANSWER_S)
+                message = await self._request(partition, subject, body)
             except NoRespondersError:
                 why = "nobody owns it at the moment"
             except (NatsError, TimeoutError, OSError) as error:
@@ -160,6 +164,25 @@ class RemoteLines:
         raise Unavailable(
             f"partition {partition} takes nothing: {why}; whether this body was stored cannot be promised, send it again"
         )
+
+    async def _request(self, partition: int, subject: str, body: bytes) -> Msg:
+        """An owner that died with the part in its hands never answers: so it is asked beside whether it is there. ``NoRespondersError``
+        when it is not, ``TimeoutError`` when it was silent for a lease's length, in which another may have taken the partition over.
+        """
+        asking = asyncio.ensure_future(self._link.client.request(subject, body, timeout=_ANSWER_S))
+        try:
+            heard_s = time.monotonic()
+            while not (await asyncio.wait({asking}, timeout=_LOOK_S))[0]:
+                try:
+                    await self._link.client.request(self._names.ask(partition), b"", timeout=_LOOK_S)
+                except TimeoutError:
+                    continue
+                if time.monotonic() - heard_s > self._settings.log.lease_s:
+                    raise TimeoutError
+                heard_s = time.monotonic()
+            return asking.result()
+        finally:
+            asking.cancel()
 
     # questions
 

@@ -1,7 +1,7 @@
 """What doors and workers say to each other: bodies, receipts, questions. MessagePack heads, Arrow bodies.
 
 cocket-site.SITE.line.P.submit    a part of a body → its receipt, once it is durable
-cocket-site.SITE.line.P.ask       a question to the owner of partition P → its answer
+cocket-site.SITE.line.P.ask       a question to the owner of partition P → its answer; an empty one: is somebody there?
 cocket-site.SITE.declared         something declared was changed and is stored
 cocket-site.SITE.alerts           alerts were changed and are stored; which, and their place in a trace, if they are traced
 """

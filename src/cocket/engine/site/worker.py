@@ -22,6 +22,7 @@ from cocket.core.doors import Receipt
 from cocket.core.errors import CocketError
 from cocket.core.slots import slot_of, slots_in
 from cocket.core.tracing import OFF, Tracing
+from cocket.engine.declared import Declarations
 from cocket.engine.figures import Figures
 from cocket.engine.line import Line
 from cocket.engine.site.hub import SiteHub
@@ -29,6 +30,7 @@ from cocket.engine.site.remote import failed
 from cocket.engine.site.site import Site
 from cocket.engine.site.wire import Names, Taken, said, unpacked
 from cocket.engine.site.worker_figures import failure_of, unbooked_of
+from cocket.pipeline import DETECTORS
 from cocket.store.leases import Leases
 from cocket.store.partition import PartitionStores
 
@@ -81,6 +83,8 @@ class Worker:
         self._names = Names(settings.log.site)
         self._beat_s = settings.log.lease_s / _BEATS
         self._hub = SiteHub(site.alerts, lambda word: site.link.publish(self._names.alerts, word))
+        self._declarations = Declarations(site.reference, DETECTORS, kept=True)
+        self._knowing: Future[None] | None = None
         self._held: dict[int, _Held] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -132,6 +136,7 @@ class Worker:
     # leases
 
     def _run(self) -> None:
+        self._know()  # before it takes what others serve
         while True:
             began = time.monotonic()
             try:
@@ -174,6 +179,8 @@ class Worker:
         if version != self._version:
             self._version = version
             self._declared()
+        if version != self._declarations.version and (self._knowing is None or self._knowing.done()):
+            self._knowing = self._aside.submit(self._know)
 
     def _declared(self) -> None:
         with self._lock:
@@ -182,6 +189,13 @@ class Worker:
             line.reference_changed()
 
     # partitions
+
+    def _know(self) -> None:
+        """Follow what is declared before a partition wants it: one that is taken over from a dead worker is served the sooner."""
+        try:
+            self._declarations.follow()
+        except CocketError as error:
+            log.warning("what is declared was not read: %s; it is when a partition is opened", error)
 
     def _open(self, partition: int, held: _Held) -> None:
         began = time.monotonic()
@@ -197,6 +211,7 @@ class Worker:
                 lambda device: slot_of(device) in mine,
                 figures=figures,
                 tracing=self._tracing,
+                declarations=self._declarations,
             )
             line.start()
         except CocketError as error:
@@ -266,6 +281,8 @@ class Worker:
         return said(Taken(done.accepted, done.duplicates))
 
     async def _asked(self, line: Line, stores: PartitionStores, message: bytes) -> bytes:
+        if not message:
+            return b""  # it is there
         return await asyncio.to_thread(_answer, line, stores, message)
 
 

@@ -85,7 +85,11 @@ class Leases:
             for owner in gone:
                 connection.execute(_END_SESSIONS, {"name": session_name(owner)})
             free = [r for r in rows if r.partition not in beat.held and (r.owner is None or r.until_us < now)]
-            for row in free[: max(0, share - len(beat.held))]:
+            wanted = free[: max(0, share - len(beat.held))]
+            if wanted:  # waits for transactions that hold the fence; prolonging does not
+                mine = leases.c.partition.in_([row.partition for row in wanted])
+                connection.execute(sa.select(leases.c.partition).where(mine).with_for_update())
+            for row in wanted:
                 values = {"owner": self.worker, "epoch": row.epoch + 1, "until_us": until}
                 connection.execute(leases.update().where(leases.c.partition == row.partition).values(values))
                 beat.taken[row.partition] = row.epoch + 1
@@ -106,7 +110,7 @@ class Leases:
         query = sa.select(leases.c.epoch).where(leases.c.partition == partition)
 
         def check(connection: sa.Connection) -> None:
-            now = connection.execute(query.with_for_update(read=True)).scalar_one()
+            now = connection.execute(query.with_for_update(read=True, key_share=True)).scalar_one()
             if now != epoch:
                 raise Fenced(
                     f"partition {partition} is at epoch {now}, this worker had {epoch}: another one has it"

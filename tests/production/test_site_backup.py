@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 import threading
 
 from tests.engine import feed
@@ -82,10 +83,13 @@ def test_a_backup_under_load_becomes_a_site_that_finds_the_same(
     (second / "site.toml").write_text(text)
     flipped = tmp_path / "flipped.tar"
     shutil.copy(copy, flipped)
+    with tarfile.open(copy) as parts:
+        largest = max((m for m in parts if m.name != "manifest.json"), key=lambda m: m.size)
+    place = largest.offset_data + largest.size // 2
     with flipped.open("r+b") as file:
-        file.seek(3_000)
+        file.seek(place)
         byte = file.read(1)
-        file.seek(3_000)
+        file.seek(place)
         file.write(bytes([byte[0] ^ 1]))
     capsys.readouterr()
     assert main(["restore", str(flipped), "--settings", settings]) == 1

@@ -68,7 +68,7 @@ class Checkpoint:
         self._took = 0.0
 
     def count(self, rows: int) -> None:
-        """So many observations more have been detected since the last checkpoint."""
+        """So many observations more have been detected, or changes been taken in, since the last checkpoint."""
         self._rows += rows
 
     def due(self) -> bool:

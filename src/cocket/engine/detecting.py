@@ -471,6 +471,7 @@ class Detecting:
         while changes := self._folder.reference.changes(after, 1000):
             concerned |= self._world.apply(changes)
             after = changes[-1].version
+            self._checkpoint.count(len(changes))
         if self._world.rules is not rules:
             self._detection.rules = self._world.rules
             self._detection.admit()

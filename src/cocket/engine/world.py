@@ -116,7 +116,8 @@ class World:
 
     def apply(self, changes: Sequence[Change]) -> dict[int, str]:
         """Take in stored changes; gives the journeys concerned, each with the reason in words."""
-        self._declared.apply(changes)
+        known = self._declared.version
+        self._declared.apply([c for c in changes if c.version > known])
         corridors = {c.id for c in changes if c.kind == "corridor"}
         facts = {
             j: f"corridor {name} was changed"

@@ -87,8 +87,8 @@ class Leases:
             free = [r for r in rows if r.partition not in beat.held and (r.owner is None or r.until_us < now)]
             wanted = free[: max(0, share - len(beat.held))]
             if wanted:  # waits for transactions that hold the fence; prolonging does not
-                mine = leases.c.partition.in_([row.partition for row in wanted])
-                connection.execute(sa.select(leases.c.partition).where(mine).with_for_update())
+                these = leases.c.partition.in_([row.partition for row in wanted])
+                connection.execute(sa.select(leases.c.partition).where(these).with_for_update())
             for row in wanted:
                 values = {"owner": self.worker, "epoch": row.epoch + 1, "until_us": until}
                 connection.execute(leases.update().where(leases.c.partition == row.partition).values(values))

@@ -10,11 +10,12 @@ two servers tell, are asked again before they are called wrong.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -42,6 +43,10 @@ _MANY_ROWS: Final = 50_000_000
 _LOOKS: Final = 4
 _STILL: Final = 50
 """How often a log is asked for a moment in which it does not grow."""
+
+_BEHIND_LOOKS: Final = 10
+_BEHIND_S: Final = 0.5
+"""How often, and how far apart, a stream is asked for a moment in which no copy is behind."""
 
 _WAIT_S: Final = 10.0
 
@@ -231,7 +236,7 @@ def _log(site: _Opened, partition: int, *, deep: bool) -> Iterator[Finding]:
     """A partition's stream against what the database says of it."""
     name = site.stream_of(partition)
     booked, detected, _ = _offsets(site, partition)
-    about = Stream(site.nats, name, "").about()
+    about = _settled(Stream(site.nats, name, ""))
     _, _, snapshot = _offsets(site, partition)
     yield from doctor_nats.stream(about, site.settings.log.replicas)
     first, last = max(1, int(about["state"]["first_seq"])), int(about["state"]["last_seq"])
@@ -257,6 +262,17 @@ def _log(site: _Opened, partition: int, *, deep: bool) -> Iterator[Finding]:
             yield from (Finding("damage", f"stream {name}", what) for what in log.damage())
         finally:
             log.close()
+
+
+def _settled(stream: Stream) -> dict[str, Any]:
+    """What the stream's leader tells. A copy that is there and behind for a moment is one that is being written: it is asked again."""
+    for _ in range(_BEHIND_LOOKS):
+        about = stream.about()
+        copies = about.get("cluster", {}).get("replicas") or []
+        if all(copy.get("current") or copy.get("offline") for copy in copies):
+            break
+        time.sleep(_BEHIND_S)
+    return about
 
 
 def _offsets(site: _Opened, partition: int) -> tuple[int, int, int]:

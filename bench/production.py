@@ -44,6 +44,8 @@ class _Site(Server):
         url = urlsplit(production.url)
         super().__init__(None, url.hostname or "", url.port or 0, 0.0)
         self.production = production
+        self.looks: list[dict[str, float]] = []
+        """``parts`` at each call of ``cpu_s``: a flood's are the last two."""
 
     def parts(self) -> dict[str, float]:
         """Processor seconds by part, children included."""
@@ -64,7 +66,8 @@ class _Site(Server):
             sleep(2.5)
 
     def cpu_s(self) -> float:
-        return sum(self.parts().values())
+        self.looks.append(self.parts())
+        return sum(self.looks[-1].values())
 
 
 def _cpu_s(pid: int) -> float:
@@ -163,21 +166,24 @@ def production(place: Path, *, quick: bool) -> Section:
         section.add(f"{name}: sent to alert, p50", percentile(run.seen_s, 0.5) * 1e3, "ms")
         section.add(f"{name}: sent to alert, p99", percentile(run.seen_s, 0.99) * 1e3, "ms")
     for what, size in runs[1].disk.items():
-        section.add(f"on the disk: {what}", size / n, "bytes per obs")
-    section.add("through NATS, all servers, in and out", runs[1].wire / n, "bytes per obs")
+        section.add(f"on the disk: {what}", size / (movements * (len(minutes) + 2)), "bytes per obs")
+    section.add(
+        "through NATS, all servers, in and out", runs[1].wire / (movements * len(minutes)), "bytes per obs"
+    )
     section.add("a killed worker's partitions are served again after", failover, "s", value_at_most=5)
     section.add(f"after {20 if quick else 60} s without PostgreSQL: caught up after", recovery, "s")
     section.remarks.append(
-        "All parts and the client share this machine's cores: more workers than cores cannot be faster. Disk and wire are "
-        "of the whole run, warming included; PostgreSQL's size is that of its database after a checkpoint, indexes included."
+        "All parts and the client share this machine's cores: more workers than cores cannot be faster. Processor time is that of the "
+        "flood alone, what stands still in between (beats, looks) included; PostgreSQL's size is of the observations after a checkpoint, "
+        "indexes included."
     )
     return section
 
 
 def _measured(site: _Site, world: World, minutes: range, probes: int) -> _Run:
-    parts, wire = site.parts(), _wire(site)
+    wire = _wire(site)
     done = flood(site, world, minutes, NDJSON)
-    after = site.parts()
+    before, after = site.looks[-2:]
     sent = _wire(site) - wire
     seen = _probe(site, world, minutes.stop + 3, probes, 10.0, 0, None)[1]
     postgres = site.production.postgres
@@ -188,7 +194,7 @@ def _measured(site: _Site, world: World, minutes: range, probes: int) -> _Run:
     )
     log = sum(f.stat().st_size for f in (site.production.folder / "nats").rglob("msgs/*.blk"))
     disk = {"observations in PostgreSQL": float(size[0][0] or 0), "log, each copy": log / 3}
-    return _Run(done, seen, {k: after[k] - parts[k] for k in after}, disk, sent)
+    return _Run(done, seen, {k: after[k] - before[k] for k in after}, disk, sent)
 
 
 def _wire(site: _Site) -> float:

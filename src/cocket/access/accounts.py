@@ -156,7 +156,7 @@ class Accounts:
 
     def _set_password(self, connection: sa.Connection, name: str, password: str, now: int) -> None:
         hashed = self._passwords.hashed(password)
-        self._store.set_account(connection, name, password=hashed, password_us=now)
+        self._store.set_account(connection, name, password=hashed, password_us=now, totp_pending=None)
         self._store.end_sessions(connection, name)
 
     def _drop_second_factor(self, connection: sa.Connection, name: str) -> None:
